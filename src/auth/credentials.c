@@ -1,0 +1,133 @@
+/*
+ * auth/credentials.c - access keys and the administrator's file (room: auth).
+ */
+#include "auth/credentials.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+#define FILE_SIZE_MAX      65536
+#define KEY_ID_RANDOM_SIZE 16
+#define SECRET_SIZE        40
+
+static void random_letters(char *to, size_t count, const char *letters, size_t letter_count)
+{
+    assert(256 % letter_count == 0); /* else some letters would be likelier */
+    uint8_t bytes[64];
+    assert(count <= sizeof bytes);
+    random_bytes(bytes, count);
+    for (size_t i = 0; i < count; i++)
+        to[i] = letters[bytes[i] % letter_count];
+    to[count] = '\0';
+    explicit_bzero(bytes, sizeof bytes);
+}
+
+void credentials_make(struct credentials *out_credentials)
+{
+    static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    memcpy(out_credentials->key_id, "AKIA", 4);
+    random_letters(out_credentials->key_id + 4, KEY_ID_RANDOM_SIZE, base32, sizeof base32 - 1);
+    random_letters(out_credentials->secret, SECRET_SIZE, base64, sizeof base64 - 1);
+}
+
+/* Takes "name = value" of one line when it is `name`. Errors: -EINVAL: too long. */
+static int take_value(char *line, const char *name, char *to, size_t size)
+{
+    line += strspn(line, " \t");
+    size_t name_size = strlen(name);
+    if (strncmp(line, name, name_size) != 0)
+        return 0;
+    line += name_size + strspn(line + name_size, " \t");
+    if (*line != '=')
+        return 0;
+    line += 1 + strspn(line + 1, " \t");
+    line[strcspn(line, " \t\r")] = '\0';
+    return text_copy(to, size, line) < 0 ? -EINVAL : 0;
+}
+
+static int parse_file(char *text, struct credentials *out)
+{
+    bool in_profile = false;
+    int err = 0;
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); err == 0 && line != NULL; line = strsep(&rest, "\n")) {
+        if (line[0] == '[')
+            in_profile = strncmp(line, "[default]", strlen("[default]")) == 0;
+        else if (in_profile) {
+            err = take_value(line, "aws_access_key_id", out->key_id, sizeof out->key_id);
+            if (err == 0)
+                err = take_value(line, "aws_secret_access_key", out->secret, sizeof out->secret);
+        }
+    }
+    return err == 0 && (out->key_id[0] == '\0' || out->secret[0] == '\0') ? -EINVAL : err;
+}
+
+int credentials_read(int dir_fd, const char *file_name, struct credentials *out_credentials)
+{
+    char *text;
+    int err = sys_read_file(dir_fd, file_name, FILE_SIZE_MAX, &text);
+    if (err < 0)
+        return err;
+    struct credentials credentials = { 0 };
+    err = parse_file(text, &credentials);
+    if (err == 0)
+        *out_credentials = credentials;
+    explicit_bzero(text, strlen(text));
+    free(text);
+    return err;
+}
+
+static int write_file(int dir_fd, const struct credentials *credentials)
+{
+    char text[256];
+    int size = snprintf(text, sizeof text,
+        "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", credentials->key_id,
+        credentials->secret);
+    assert(size > 0 && (size_t)size < sizeof text);
+    int err = sys_replace_file(dir_fd, CREDENTIALS_FILE_NAME, text, (size_t)size, 0600);
+    explicit_bzero(text, sizeof text);
+    return err;
+}
+
+struct new_key {
+    const struct credentials *credentials;
+    int64_t now_ms;
+};
+
+static int add_admin(struct catalog_change *change, void *context)
+{
+    const struct new_key *new_key = context;
+    struct catalog_key *key;
+    int err = catalog_add_key(change, &key);
+    if (err < 0)
+        return err;
+    key->created_ms = new_key->now_ms;
+    memcpy(key->id, new_key->credentials->key_id, sizeof key->id);
+    memcpy(key->secret, new_key->credentials->secret, sizeof key->secret);
+    return text_copy(key->user_name, sizeof key->user_name, "root");
+}
+
+int credentials_provide_admin(struct catalog *catalog, int dir_fd, int64_t now_ms)
+{
+    struct credentials credentials = { 0 };
+    const struct catalog_key *key;
+    int err = 0;
+    if (catalog_key_list(catalog, "", 1, &key) == 1) {
+        memcpy(credentials.key_id, key->id, sizeof credentials.key_id);
+        memcpy(credentials.secret, key->secret, sizeof credentials.secret);
+        catalog_key_put(key);
+    } else {
+        credentials_make(&credentials);
+        struct new_key new_key = { .credentials = &credentials, .now_ms = now_ms };
+        err = catalog_change(catalog, add_admin, &new_key);
+    }
+    if (err == 0 && faccessat(dir_fd, CREDENTIALS_FILE_NAME, F_OK, 0) < 0)
+        err = write_file(dir_fd, &credentials);
+    explicit_bzero(&credentials, sizeof credentials);
+    return err;
+}

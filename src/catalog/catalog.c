@@ -1,0 +1,276 @@
+/*
+ * catalog/catalog.c - opening, loading, and what the data plane asks (room: catalog).
+ */
+#include "catalog/catalog.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "catalog/internal.h"
+
+#define FORMAT_VERSION 1 /* docs/formats/catalog.md */
+#define EACH_PAGE      64
+
+/* On disk, beside the letters of codec.c. */
+#define FORMAT_KEY  "V"
+#define NETWORK_KEY "n"
+
+struct loader {
+    struct catalog *catalog;
+    int64_t format; /* 0: no format record seen, so the catalog is new */
+};
+
+static int load_format(struct loader *loader, struct slice value)
+{
+    json_t *object = json_loadb((const char *)value.data, value.size, 0, NULL);
+    loader->format = json_integer_value(json_object_get(object, "format"));
+    json_decref(object);
+    if (loader->format <= 0)
+        return -EBADMSG;
+    return loader->format > FORMAT_VERSION ? -EPROTO : 0;
+}
+
+static int load_entry(struct catalog *catalog, int letter, struct slice value)
+{
+    for (unsigned kind = 0; kind < ENTRY_KIND_COUNT; kind++) {
+        if (codec_letter((enum entry_kind)kind) != letter)
+            continue;
+        struct entry *entry;
+        int err = codec_decode((enum entry_kind)kind, value, &entry);
+        if (err < 0)
+            return err;
+        struct tables *tables = catalog->tables;
+        rwlock_write_lock(&tables->lock);
+        tables_insert(tables, entry);
+        rwlock_write_unlock(&tables->lock);
+        return 0;
+    }
+    return -EBADMSG; /* this format knows no such record */
+}
+
+static int load_record(void *context, struct slice key, struct slice value)
+{
+    struct loader *loader = context;
+    if (slice_equal(key, slice_str(FORMAT_KEY)))
+        return load_format(loader, value);
+    if (loader->format == 0)
+        return -EBADMSG; /* "V" sorts before all other keys */
+    if (slice_equal(key, slice_str(NETWORK_KEY)))
+        return codec_decode_network(value, loader->catalog);
+    return load_entry(loader->catalog, key.size == 0 ? 0 : key.data[0], value);
+}
+
+/* Access points are loaded before the file systems that count them. */
+static void count_access_points(struct tables *tables)
+{
+    rwlock_write_lock(&tables->lock);
+    const struct catalog_index_node *node =
+        catalog_index_after(&tables->indexes[TABLE_ACCESS_POINT_FS], "", "");
+    for (; node != NULL; node = node->next[0]) {
+        struct entry *fs = tables_find(tables, ENTRY_FS, node->major);
+        if (fs != NULL)
+            fs->access_point_count++;
+    }
+    rwlock_write_unlock(&tables->lock);
+}
+
+/* Format and network of a new catalog, in one batch: it exists wholly or not at all. */
+static int make_new(struct catalog *catalog, const struct catalog_options *options)
+{
+    int err = text_copy(catalog->region, sizeof catalog->region, options->region);
+    if (err == 0)
+        err = text_copy(catalog->account_id, sizeof catalog->account_id, options->account_id);
+    if (err < 0)
+        return -EINVAL;
+    network_make(catalog->region, catalog->account_id, &catalog->network);
+    char *network = NULL;
+    err = codec_encode_network(catalog, &network);
+    if (err < 0)
+        return err;
+    char format[32];
+    (void)snprintf(format, sizeof format, "{\"format\":%d}", FORMAT_VERSION);
+    struct catalog_batch *batch = catalog_batch_new();
+    catalog_batch_put(batch, slice_str(FORMAT_KEY), slice_str(format));
+    catalog_batch_put(batch, slice_str(NETWORK_KEY), slice_str(network));
+    err = catalog_store_write(catalog->store, batch);
+    catalog_batch_free(batch);
+    free(network);
+    return err;
+}
+
+static int load(struct catalog *catalog, const struct catalog_options *options, char *reason)
+{
+    struct loader loader = { .catalog = catalog };
+    int err = catalog_store_scan(catalog->store, load_record, &loader);
+    if (err == 0 && loader.format != 0 && catalog->network.zone_count == 0)
+        err = -EBADMSG;
+    if (err == -EPROTO) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE,
+            "the catalog %s has format %lld, but this release knows formats up to %d: start the "
+            "release that wrote it, or a newer one",
+            options->path, (long long)loader.format, FORMAT_VERSION);
+    } else if (err < 0) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE,
+            "the catalog %s holds a record that cannot be read: restore the data directory from a "
+            "backup",
+            options->path);
+    }
+    if (err < 0)
+        return err;
+    if (loader.format == 0) {
+        err = make_new(catalog, options);
+        if (err < 0) {
+            (void)snprintf(reason, CATALOG_REASON_SIZE,
+                "cannot write the new catalog %s: is the disk full, or the region's name over %d "
+                "letters?",
+                options->path, CATALOG_NAME_SIZE - 1);
+        }
+        return err;
+    }
+    if (strcmp(catalog->region, options->region) != 0 ||
+        strcmp(catalog->account_id, options->account_id) != 0) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE,
+            "the catalog %s was made for region %s and account %s, not for %s and %s: configure "
+            "those, or use another data directory",
+            options->path, catalog->region, catalog->account_id, options->region,
+            options->account_id);
+        return -EINVAL;
+    }
+    count_access_points(catalog->tables);
+    return 0;
+}
+
+static int tables_new(struct tables **out_tables)
+{
+    struct tables *tables = calloc(1, sizeof *tables);
+    if (tables == NULL)
+        return -ENOMEM;
+    tables->lock.pthread = (pthread_rwlock_t)PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+    for (unsigned i = 0; i < TABLE_COUNT; i++)
+        catalog_index_init(&tables->indexes[i]);
+    *out_tables = tables;
+    return 0;
+}
+
+int catalog_open(const struct catalog_options *options, char *reason, struct catalog **out_catalog)
+{
+    struct catalog *catalog = calloc(1, sizeof *catalog);
+    int err = catalog == NULL ? -ENOMEM : tables_new(&catalog->tables);
+    if (err < 0) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE, "out of memory");
+        goto out;
+    }
+    catalog->change_lock.pthread = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    catalog->generation = 1;
+    err = sys_mkdirat(AT_FDCWD, options->path, 0700); /* it holds secret keys */
+    if (err < 0) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE, "cannot make the directory %s: %s",
+            options->path, strerrordesc_np(-err));
+        goto out;
+    }
+    err = catalog_store_open(options->path, reason, CATALOG_REASON_SIZE, &catalog->store);
+    if (err == 0)
+        err = load(catalog, options, reason);
+    if (err < 0)
+        goto out;
+    *out_catalog = catalog;
+    catalog = NULL; /* the caller owns it now */
+out:
+    catalog_close(catalog);
+    return err;
+}
+
+/* Drops every entry of one table of ids. */
+static void drop_all(struct tables *tables, enum entry_kind kind, enum table table)
+{
+    rwlock_write_lock(&tables->lock);
+    for (;;) {
+        struct catalog_index_node *node = catalog_index_after(&tables->indexes[table], "", "");
+        if (node == NULL)
+            break;
+        struct entry *entry = CONTAINER_OF(node, struct entry, nodes[0]);
+        assert(entry->kind == kind);
+        tables_remove(tables, entry);
+        entry_unref(entry);
+    }
+    rwlock_write_unlock(&tables->lock);
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    if (catalog->tables != NULL) {
+        drop_all(catalog->tables, ENTRY_ACCESS_POINT, TABLE_ACCESS_POINT);
+        drop_all(catalog->tables, ENTRY_MOUNT_TARGET, TABLE_MOUNT_TARGET);
+        drop_all(catalog->tables, ENTRY_FS, TABLE_FS);
+        drop_all(catalog->tables, ENTRY_KEY, TABLE_KEY);
+    }
+    catalog_store_close(catalog->store);
+    free(catalog->tables);
+    free(catalog);
+}
+
+int catalog_find_export(
+    const struct catalog *catalog, struct in_addr address, struct catalog_export *out_export)
+{
+    char key[9];
+    address_to_key(address, key);
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    struct catalog_index_node *node =
+        catalog_index_find(&tables->indexes[TABLE_MOUNT_TARGET_ADDRESS], key, "");
+    const struct entry *entry =
+        node == NULL ? NULL : CONTAINER_OF(node - 2, struct entry, nodes[0]);
+    int err = -ENOENT;
+    if (entry != NULL && entry->mount_target.state == CATALOG_AVAILABLE) {
+        memcpy(out_export->fs_id, entry->mount_target.fs_id, sizeof out_export->fs_id);
+        memcpy(out_export->mount_target_id, entry->mount_target.id,
+            sizeof out_export->mount_target_id);
+        err = 0;
+    }
+    rwlock_read_unlock(&tables->lock);
+    return err;
+}
+
+/* A file system whose throughput mode is being changed goes on serving. */
+static bool is_served(enum catalog_state state)
+{
+    return state == CATALOG_AVAILABLE || state == CATALOG_UPDATING;
+}
+
+int catalog_check_fs(const struct catalog *catalog, const char *fs_id)
+{
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    const struct entry *entry = tables_find(tables, ENTRY_FS, fs_id);
+    int err = entry != NULL && is_served(entry->fs.state) ? 0 : -ENOENT;
+    rwlock_read_unlock(&tables->lock);
+    return err;
+}
+
+void catalog_each_fs(
+    const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context)
+{
+    const struct catalog_fs *page[EACH_PAGE];
+    char after_id[CATALOG_ID_SIZE] = "";
+    bool wanted = true;
+    size_t count = EACH_PAGE;
+    while (wanted && count == EACH_PAGE) {
+        count = catalog_fs_list(catalog, after_id, EACH_PAGE, page);
+        if (count > 0)
+            memcpy(after_id, page[count - 1]->id, sizeof after_id);
+        for (size_t i = 0; i < count; i++) {
+            wanted = wanted && (!is_served(page[i]->state) || emit(context, page[i]->id));
+            catalog_fs_put(page[i]);
+        }
+    }
+}
+
+uint64_t catalog_generation(const struct catalog *catalog)
+{
+    return catalog->generation;
+}

@@ -1,0 +1,40 @@
+/*
+ * catalog/catalog.h - the records of the control plane: file systems, mount targets, access points,
+ * keys.
+ *
+ * Every change is one atomic batch, durable on return. Reads answer from memory. Thread-safe. The
+ * NFS server reads it to learn which file system an address serves; it learns of changes by
+ * catalog_generation().
+ */
+#pragma once
+
+#include <netinet/in.h>
+
+#include "base/base.h"
+#include "fs/volumes.h"
+
+#define CATALOG_TOKEN_SIZE_MAX 64
+#define CATALOG_TAGS_MAX       50
+#define CATALOG_ID_SIZE        48 /* any resource id, with the NUL */
+
+struct catalog;
+
+/* What the data plane needs to know of a mount target. */
+struct catalog_export {
+    char fs_id[FS_ID_SIZE];
+    char mount_target_id[CATALOG_ID_SIZE];
+};
+
+/* The `available` mount target at this local address. Errors: -ENOENT. Takes no lock for long: a
+ * few hundred ns. */
+MUST_CHECK int catalog_find_export(
+    const struct catalog *catalog, struct in_addr address, struct catalog_export *out_export);
+/* Whether the file system exists and is `available`: 0, or -ENOENT. */
+MUST_CHECK int catalog_check_fs(const struct catalog *catalog, const char *fs_id);
+/* Calls `emit` with the id of each available file system, in the order of ids. */
+void catalog_each_fs(
+    const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context);
+/* Grows with every change of what the three functions above answer. */
+uint64_t catalog_generation(const struct catalog *catalog);
+
+/* The control plane's half of this interface stands in catalog/records.h. */

@@ -1,0 +1,242 @@
+/*
+ * catalog/records.c - reading: references and lists, from memory (room: catalog).
+ *
+ * The lock is held for the look-up only; what is given out is a reference to a record that never
+ * changes.
+ */
+#include "catalog/records.h"
+
+#include "catalog/internal.h"
+
+const struct catalog_network *catalog_network(const struct catalog *catalog)
+{
+    return &catalog->network;
+}
+
+const char *catalog_region(const struct catalog *catalog)
+{
+    return catalog->region;
+}
+
+const char *catalog_account_id(const struct catalog *catalog)
+{
+    return catalog->account_id;
+}
+
+/* The entry whose node `slot` has this key in `table`, with a reference, or NULL. */
+static struct entry *get(const struct catalog *catalog, enum table table, unsigned slot,
+    const char *major, const char *minor)
+{
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    struct catalog_index_node *node = catalog_index_find(&tables->indexes[table], major, minor);
+    struct entry *entry = node == NULL ? NULL : CONTAINER_OF(node - slot, struct entry, nodes[0]);
+    if (entry != NULL)
+        entry_ref(entry);
+    rwlock_read_unlock(&tables->lock);
+    return entry;
+}
+
+/* The entry around a record that was given out, which is const only for those who got it. */
+static struct entry *entry_around(const void *record, size_t offset)
+{
+    union {
+        const void *given;
+        char *own;
+    } pointer = { .given = record };
+    return (struct entry *)(void *)(pointer.own - offset);
+}
+
+const struct catalog_fs *catalog_fs_get(const struct catalog *catalog, const char *id)
+{
+    const struct entry *entry = get(catalog, TABLE_FS, 0, id, "");
+    return entry == NULL ? NULL : &entry->fs;
+}
+
+const struct catalog_fs *catalog_fs_get_by_token(const struct catalog *catalog, const char *token)
+{
+    const struct entry *entry = get(catalog, TABLE_FS_TOKEN, 1, token, "");
+    return entry == NULL ? NULL : &entry->fs;
+}
+
+void catalog_fs_put(const struct catalog_fs *fs)
+{
+    if (fs != NULL)
+        entry_unref(entry_around(fs, offsetof(struct entry, fs)));
+}
+
+const struct catalog_mount_target *catalog_mount_target_get(
+    const struct catalog *catalog, const char *id)
+{
+    const struct entry *entry = get(catalog, TABLE_MOUNT_TARGET, 0, id, "");
+    return entry == NULL ? NULL : &entry->mount_target;
+}
+
+const struct catalog_mount_target *catalog_mount_target_get_by_address(
+    const struct catalog *catalog, struct in_addr address)
+{
+    char key[9];
+    address_to_key(address, key);
+    const struct entry *entry = get(catalog, TABLE_MOUNT_TARGET_ADDRESS, 2, key, "");
+    return entry == NULL ? NULL : &entry->mount_target;
+}
+
+void catalog_mount_target_put(const struct catalog_mount_target *target)
+{
+    if (target != NULL)
+        entry_unref(entry_around(target, offsetof(struct entry, mount_target)));
+}
+
+const struct catalog_access_point *catalog_access_point_get(
+    const struct catalog *catalog, const char *id)
+{
+    const struct entry *entry = get(catalog, TABLE_ACCESS_POINT, 0, id, "");
+    return entry == NULL ? NULL : &entry->access_point;
+}
+
+const struct catalog_access_point *catalog_access_point_get_by_token(
+    const struct catalog *catalog, const char *fs_id, const char *token)
+{
+    const struct entry *entry = get(catalog, TABLE_ACCESS_POINT_TOKEN, 2, fs_id, token);
+    return entry == NULL ? NULL : &entry->access_point;
+}
+
+void catalog_access_point_put(const struct catalog_access_point *point)
+{
+    if (point != NULL)
+        entry_unref(entry_around(point, offsetof(struct entry, access_point)));
+}
+
+const struct catalog_key *catalog_key_get(const struct catalog *catalog, const char *id)
+{
+    const struct entry *entry = get(catalog, TABLE_KEY, 0, id, "");
+    return entry == NULL ? NULL : &entry->key;
+}
+
+void catalog_key_put(const struct catalog_key *key)
+{
+    if (key != NULL)
+        entry_unref(entry_around(key, offsetof(struct entry, key)));
+}
+
+/* Where a list begins: after `after_id`, in the table of all or in that of one file system. */
+struct range {
+    enum table table;
+    unsigned slot;     /* of that table's node in an entry */
+    const char *fs_id; /* NULL: of all */
+    const char *after_id;
+};
+
+/* Calls `add` with each entry of the range, at most `max`, each with a reference. Gives how many.
+ */
+static size_t list(const struct catalog *catalog, const struct range *range, size_t max,
+    void (*add)(void *out_list, size_t i, const struct entry *entry), void *out_list)
+{
+    struct tables *tables = catalog->tables;
+    const char *major = range->fs_id != NULL ? range->fs_id : range->after_id;
+    const char *minor = range->fs_id != NULL ? range->after_id : "";
+    size_t count = 0;
+    rwlock_read_lock(&tables->lock);
+    struct catalog_index_node *node =
+        catalog_index_after(&tables->indexes[range->table], major, minor);
+    for (; node != NULL && count < max; node = node->next[0]) {
+        if (range->fs_id != NULL && strcmp(node->major, range->fs_id) != 0)
+            break;
+        struct entry *entry = CONTAINER_OF(node - range->slot, struct entry, nodes[0]);
+        entry_ref(entry);
+        add(out_list, count++, entry);
+    }
+    rwlock_read_unlock(&tables->lock);
+    return count;
+}
+
+static void add_fs(void *out_list, size_t i, const struct entry *entry)
+{
+    ((const struct catalog_fs **)out_list)[i] = &entry->fs;
+}
+
+size_t catalog_fs_list(const struct catalog *catalog, const char *after_id, size_t max,
+    const struct catalog_fs **out_list)
+{
+    struct range range = { .table = TABLE_FS, .after_id = after_id };
+    return list(catalog, &range, max, add_fs, out_list);
+}
+
+static void add_mount_target(void *out_list, size_t i, const struct entry *entry)
+{
+    ((const struct catalog_mount_target **)out_list)[i] = &entry->mount_target;
+}
+
+size_t catalog_mount_target_list(const struct catalog *catalog, const char *fs_id,
+    const char *after_id, size_t max, const struct catalog_mount_target **out_list)
+{
+    struct range range = {
+        .table = fs_id != NULL ? TABLE_MOUNT_TARGET_FS : TABLE_MOUNT_TARGET,
+        .slot = fs_id != NULL ? 1 : 0,
+        .fs_id = fs_id,
+        .after_id = after_id,
+    };
+    return list(catalog, &range, max, add_mount_target, out_list);
+}
+
+static void add_access_point(void *out_list, size_t i, const struct entry *entry)
+{
+    ((const struct catalog_access_point **)out_list)[i] = &entry->access_point;
+}
+
+size_t catalog_access_point_list(const struct catalog *catalog, const char *fs_id,
+    const char *after_id, size_t max, const struct catalog_access_point **out_list)
+{
+    struct range range = {
+        .table = fs_id != NULL ? TABLE_ACCESS_POINT_FS : TABLE_ACCESS_POINT,
+        .slot = fs_id != NULL ? 1 : 0,
+        .fs_id = fs_id,
+        .after_id = after_id,
+    };
+    return list(catalog, &range, max, add_access_point, out_list);
+}
+
+static void add_key(void *out_list, size_t i, const struct entry *entry)
+{
+    ((const struct catalog_key **)out_list)[i] = &entry->key;
+}
+
+size_t catalog_key_list(const struct catalog *catalog, const char *after_id, size_t max,
+    const struct catalog_key **out_list)
+{
+    struct range range = { .table = TABLE_KEY, .after_id = after_id };
+    return list(catalog, &range, max, add_key, out_list);
+}
+
+size_t catalog_fs_count(const struct catalog *catalog)
+{
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    size_t count = tables->counts[ENTRY_FS];
+    rwlock_read_unlock(&tables->lock);
+    return count;
+}
+
+/* At most one per zone, so counting them is cheap. */
+size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id)
+{
+    struct tables *tables = catalog->tables;
+    size_t count = 0;
+    rwlock_read_lock(&tables->lock);
+    const struct catalog_index_node *node =
+        catalog_index_after(&tables->indexes[TABLE_MOUNT_TARGET_FS], fs_id, "");
+    for (; node != NULL && strcmp(node->major, fs_id) == 0; node = node->next[0])
+        count++;
+    rwlock_read_unlock(&tables->lock);
+    return count;
+}
+
+size_t catalog_access_point_count(const struct catalog *catalog, const char *fs_id)
+{
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    const struct entry *fs = tables_find(tables, ENTRY_FS, fs_id);
+    size_t count = fs == NULL ? 0 : fs->access_point_count;
+    rwlock_read_unlock(&tables->lock);
+    return count;
+}

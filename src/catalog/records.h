@@ -1,0 +1,234 @@
+/*
+ * catalog/records.h - the control plane's half of the catalog: reading and changing records.
+ *
+ * A record that was read never changes: a change puts a new one in its place. So a reader holds a
+ * reference, not a lock, and sees one consistent record. A change is made by a function that the
+ * catalog calls while no other change runs; what it staged is written as one atomic batch, durable
+ * before anyone can see it. Thread-safe. Reads answer from memory in O(log n). On-disk format:
+ * docs/formats/catalog.md.
+ */
+#pragma once
+
+#include "catalog/catalog.h"
+
+#define CATALOG_TOKEN_BYTES         (4 * CATALOG_TOKEN_SIZE_MAX + 1) /* that many characters of UTF-8 */
+#define CATALOG_NAME_SIZE           64
+#define CATALOG_ROOT_PATH_BYTES     (4 * 100 + 1) /* 100 characters */
+#define CATALOG_SECONDARY_GIDS_MAX  16
+#define CATALOG_SECURITY_GROUPS_MAX 5
+#define CATALOG_ZONES_MAX           6
+#define CATALOG_REASON_SIZE         512
+
+/* One enum for all kinds, as in the API: LifeCycleState. */
+enum catalog_state {
+    CATALOG_CREATING,
+    CATALOG_AVAILABLE,
+    CATALOG_UPDATING,
+    CATALOG_DELETING,
+    CATALOG_ERROR,
+};
+
+enum catalog_performance { CATALOG_GENERAL_PURPOSE, CATALOG_MAX_IO };
+enum catalog_throughput { CATALOG_BURSTING, CATALOG_PROVISIONED, CATALOG_ELASTIC };
+
+/* The names that the API uses. */
+const char *catalog_state_name(enum catalog_state state);
+const char *catalog_performance_name(enum catalog_performance mode);
+const char *catalog_throughput_name(enum catalog_throughput mode);
+/* Errors: -EINVAL. */
+MUST_CHECK int catalog_performance_parse(const char *name, enum catalog_performance *out_mode);
+MUST_CHECK int catalog_throughput_parse(const char *name, enum catalog_throughput *out_mode);
+
+struct catalog_tag {
+    char *key;
+    char *value;
+};
+
+struct catalog_tags {
+    size_t count;
+    struct catalog_tag *items; /* in the order in which they were first set */
+};
+
+/* The value, or NULL. */
+const char *catalog_tags_find(const struct catalog_tags *tags, const char *key);
+/* Adds or replaces one. Errors: -ENOMEM, and nothing is changed. */
+MUST_CHECK int catalog_tags_set(struct catalog_tags *tags, const char *key, const char *value);
+/* Whether there was one. */
+bool catalog_tags_remove(struct catalog_tags *tags, const char *key);
+void catalog_tags_fini(struct catalog_tags *tags);
+
+struct catalog_fs {
+    char id[CATALOG_ID_SIZE];
+    char creation_token[CATALOG_TOKEN_BYTES];
+    char zone_name[CATALOG_NAME_SIZE]; /* of a One Zone file system; else empty */
+    enum catalog_state state;
+    enum catalog_performance performance;
+    enum catalog_throughput throughput;
+    double provisioned_mibps;  /* in CATALOG_PROVISIONED only; else 0 */
+    int64_t provisioned_at_ms; /* when that mode was entered or its amount changed; 0: never */
+    bool overwrite_protected;  /* ReplicationOverwriteProtection */
+    bool backup_declined; /* PutBackupPolicy with DISABLED; without it there is no backup policy */
+    int64_t created_ms;   /* since 1970, as all times here */
+    uint64_t size_bytes;  /* metered size at the last sample */
+    int64_t size_sampled_ms;
+    struct catalog_tags tags;
+};
+
+struct catalog_mount_target {
+    char id[CATALOG_ID_SIZE];
+    char fs_id[CATALOG_ID_SIZE];
+    char subnet_id[CATALOG_ID_SIZE];
+    char interface_id[CATALOG_ID_SIZE];
+    enum catalog_state state;
+    struct in_addr address;
+    int64_t created_ms;
+    size_t security_group_count;
+    char security_groups[CATALOG_SECURITY_GROUPS_MAX][CATALOG_ID_SIZE];
+};
+
+struct catalog_access_point {
+    char id[CATALOG_ID_SIZE];
+    char fs_id[CATALOG_ID_SIZE];
+    char client_token[CATALOG_TOKEN_BYTES];
+    enum catalog_state state;
+    int64_t created_ms;
+    bool has_posix_user;
+    uint32_t uid;
+    uint32_t gid;
+    size_t secondary_gid_count;
+    uint32_t secondary_gids[CATALOG_SECONDARY_GIDS_MAX];
+    char root_path[CATALOG_ROOT_PATH_BYTES];
+    bool has_creation_info;
+    uint32_t owner_uid;
+    uint32_t owner_gid;
+    char permissions[5]; /* octal digits, as given */
+    struct catalog_tags tags;
+};
+
+struct catalog_key {
+    char id[CATALOG_ID_SIZE];
+    char secret[CATALOG_NAME_SIZE];
+    char user_name[CATALOG_NAME_SIZE]; /* "root": the administrator */
+    int64_t created_ms;
+};
+
+/* The default network. Made at the first start; never changes while the catalog is open, so it is
+ * borrowed. */
+struct catalog_zone {
+    char name[CATALOG_NAME_SIZE]; /* us-east-1a */
+    char id[CATALOG_NAME_SIZE];   /* use1-az1 */
+};
+
+struct catalog_subnet {
+    char id[CATALOG_ID_SIZE];
+    struct in_addr base;
+    unsigned prefix_bits;
+    const struct catalog_zone *zone;
+};
+
+struct catalog_network {
+    char vpc_id[CATALOG_ID_SIZE];
+    char security_group_id[CATALOG_ID_SIZE]; /* the VPC's default group */
+    struct in_addr base;
+    unsigned prefix_bits;
+    size_t zone_count; /* one subnet in each */
+    struct catalog_zone zones[CATALOG_ZONES_MAX];
+    struct catalog_subnet subnets[CATALOG_ZONES_MAX];
+};
+
+struct catalog_options {
+    const char *path;       /* the directory; made when it is missing */
+    const char *region;     /* the catalog keeps what it was made with and refuses another */
+    const char *account_id; /* likewise; 12 digits */
+};
+
+/* Opens or makes the catalog. On failure `reason` (of CATALOG_REASON_SIZE bytes) says in a sentence
+ * why, and what to do. Errors: -EBUSY: another process has it; -EPROTO: written by a newer release;
+ * -EBADMSG: damaged; -EINVAL: made for another region or account; -EIO. */
+MUST_CHECK int catalog_open(
+    const struct catalog_options *options, char *reason, struct catalog **out_catalog);
+/* No reference may be held any more. NULL is allowed. */
+void catalog_close(struct catalog *catalog);
+/* As given to catalog_open(). */
+const char *catalog_region(const struct catalog *catalog);
+const char *catalog_account_id(const struct catalog *catalog);
+
+const struct catalog_network *catalog_network(const struct catalog *catalog);
+/* NULL when there is none. */
+const struct catalog_subnet *catalog_subnet_find(
+    const struct catalog_network *network, const char *id);
+const struct catalog_zone *catalog_zone_find(
+    const struct catalog_network *network, const char *name);
+/* Whether the address is one that a target in the subnet may have: the first four and the last are
+ * reserved, as in every VPC. */
+bool catalog_subnet_has(const struct catalog_subnet *subnet, struct in_addr address);
+/* How many addresses of the subnet are neither reserved nor taken. */
+unsigned catalog_subnet_free_count(
+    const struct catalog *catalog, const struct catalog_subnet *subnet);
+/* The lowest free address. Errors: -ENOSPC. */
+MUST_CHECK int catalog_subnet_pick(const struct catalog *catalog,
+    const struct catalog_subnet *subnet, struct in_addr *out_address);
+
+/* Each gives a reference, or NULL when there is none; give it back with the _put of its kind (NULL
+ * is allowed). */
+const struct catalog_fs *catalog_fs_get(const struct catalog *catalog, const char *id);
+const struct catalog_fs *catalog_fs_get_by_token(const struct catalog *catalog, const char *token);
+void catalog_fs_put(const struct catalog_fs *fs);
+const struct catalog_mount_target *catalog_mount_target_get(
+    const struct catalog *catalog, const char *id);
+const struct catalog_mount_target *catalog_mount_target_get_by_address(
+    const struct catalog *catalog, struct in_addr address);
+void catalog_mount_target_put(const struct catalog_mount_target *target);
+const struct catalog_access_point *catalog_access_point_get(
+    const struct catalog *catalog, const char *id);
+const struct catalog_access_point *catalog_access_point_get_by_token(
+    const struct catalog *catalog, const char *fs_id, const char *token);
+void catalog_access_point_put(const struct catalog_access_point *point);
+const struct catalog_key *catalog_key_get(const struct catalog *catalog, const char *id);
+void catalog_key_put(const struct catalog_key *key);
+
+/* Lists: references to up to `max` records whose id is greater than `after_id` ("": from the
+ * first), in the order of ids. `fs_id` NULL: of all file systems. Gives how many. */
+size_t catalog_fs_list(const struct catalog *catalog, const char *after_id, size_t max,
+    const struct catalog_fs **out_list);
+size_t catalog_mount_target_list(const struct catalog *catalog, const char *fs_id,
+    const char *after_id, size_t max, const struct catalog_mount_target **out_list);
+size_t catalog_access_point_list(const struct catalog *catalog, const char *fs_id,
+    const char *after_id, size_t max, const struct catalog_access_point **out_list);
+size_t catalog_key_list(const struct catalog *catalog, const char *after_id, size_t max,
+    const struct catalog_key **out_list);
+
+size_t catalog_fs_count(const struct catalog *catalog);
+size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id);
+/* Of one file system; O(log n). */
+size_t catalog_access_point_count(const struct catalog *catalog, const char *fs_id);
+
+struct catalog_change;
+
+/* Makes a change: calls `make`, and when that gives 0 writes what it staged, as one batch. `make`
+ * may read the catalog, which still shows the state before the change, and nothing else changes
+ * meanwhile; it may not wait for anything else. Errors: what `make` gave, and nothing is changed;
+ * -ENOMEM; -EIO: the disk failed, and the catalog refuses all further changes (-EROFS). */
+MUST_CHECK int catalog_change(struct catalog *catalog,
+    int (*make)(struct catalog_change *change, void *context), void *context);
+
+/* For use by `make` only, at most one of add, edit and remove per record.
+ * Add: stages a new record, all zero, that `make` fills in; its keys (id, token, address) must be
+ * free. Edit: stages a copy of a record, whose fields (but not the id and file system) `make` may
+ * change. Errors: -ENOENT, -ENOMEM. */
+MUST_CHECK int catalog_add_fs(struct catalog_change *change, struct catalog_fs **out_fs);
+MUST_CHECK int catalog_edit_fs(
+    struct catalog_change *change, const char *id, struct catalog_fs **out_fs);
+MUST_CHECK int catalog_remove_fs(struct catalog_change *change, const char *id);
+MUST_CHECK int catalog_add_mount_target(
+    struct catalog_change *change, struct catalog_mount_target **out_target);
+MUST_CHECK int catalog_edit_mount_target(
+    struct catalog_change *change, const char *id, struct catalog_mount_target **out_target);
+MUST_CHECK int catalog_remove_mount_target(struct catalog_change *change, const char *id);
+MUST_CHECK int catalog_add_access_point(
+    struct catalog_change *change, struct catalog_access_point **out_point);
+MUST_CHECK int catalog_edit_access_point(
+    struct catalog_change *change, const char *id, struct catalog_access_point **out_point);
+MUST_CHECK int catalog_remove_access_point(struct catalog_change *change, const char *id);
+MUST_CHECK int catalog_add_key(struct catalog_change *change, struct catalog_key **out_key);
+MUST_CHECK int catalog_remove_key(struct catalog_change *change, const char *id);

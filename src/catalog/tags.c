@@ -1,0 +1,129 @@
+/*
+ * catalog/tags.c - tags, and the names of the states and modes (room: catalog).
+ */
+#include <stdlib.h>
+
+#include "catalog/records.h"
+
+static const char *const state_names[] = {
+    [CATALOG_CREATING] = "creating",
+    [CATALOG_AVAILABLE] = "available",
+    [CATALOG_UPDATING] = "updating",
+    [CATALOG_DELETING] = "deleting",
+    [CATALOG_ERROR] = "error",
+};
+static const char *const performance_names[] = {
+    [CATALOG_GENERAL_PURPOSE] = "generalPurpose",
+    [CATALOG_MAX_IO] = "maxIO",
+};
+static const char *const throughput_names[] = {
+    [CATALOG_BURSTING] = "bursting",
+    [CATALOG_PROVISIONED] = "provisioned",
+    [CATALOG_ELASTIC] = "elastic",
+};
+
+const char *catalog_state_name(enum catalog_state state)
+{
+    assert((size_t)state < ARRAY_SIZE(state_names));
+    return state_names[state];
+}
+
+const char *catalog_performance_name(enum catalog_performance mode)
+{
+    assert((size_t)mode < ARRAY_SIZE(performance_names));
+    return performance_names[mode];
+}
+
+const char *catalog_throughput_name(enum catalog_throughput mode)
+{
+    assert((size_t)mode < ARRAY_SIZE(throughput_names));
+    return throughput_names[mode];
+}
+
+/* The number of a name in a list, or -EINVAL. */
+static int find_name(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    }
+    return -EINVAL;
+}
+
+int catalog_performance_parse(const char *name, enum catalog_performance *out_mode)
+{
+    int found = find_name(name, performance_names, ARRAY_SIZE(performance_names));
+    if (found < 0)
+        return found;
+    *out_mode = (enum catalog_performance)found;
+    return 0;
+}
+
+int catalog_throughput_parse(const char *name, enum catalog_throughput *out_mode)
+{
+    int found = find_name(name, throughput_names, ARRAY_SIZE(throughput_names));
+    if (found < 0)
+        return found;
+    *out_mode = (enum catalog_throughput)found;
+    return 0;
+}
+
+static size_t find_tag(const struct catalog_tags *tags, const char *key)
+{
+    size_t i = 0;
+    while (i < tags->count && strcmp(tags->items[i].key, key) != 0)
+        i++;
+    return i;
+}
+
+const char *catalog_tags_find(const struct catalog_tags *tags, const char *key)
+{
+    size_t i = find_tag(tags, key);
+    return i < tags->count ? tags->items[i].value : NULL;
+}
+
+int catalog_tags_set(struct catalog_tags *tags, const char *key, const char *value)
+{
+    char *value_copy = strdup(value);
+    if (value_copy == NULL)
+        return -ENOMEM;
+    size_t i = find_tag(tags, key);
+    if (i < tags->count) {
+        free(tags->items[i].value);
+        tags->items[i].value = value_copy;
+        return 0;
+    }
+    char *key_copy = strdup(key);
+    struct catalog_tag *items =
+        key_copy == NULL ? NULL : realloc(tags->items, (tags->count + 1) * sizeof *items);
+    if (items == NULL) {
+        free(key_copy);
+        free(value_copy);
+        return -ENOMEM;
+    }
+    tags->items = items;
+    tags->items[tags->count++] = (struct catalog_tag){ .key = key_copy, .value = value_copy };
+    return 0;
+}
+
+bool catalog_tags_remove(struct catalog_tags *tags, const char *key)
+{
+    size_t i = find_tag(tags, key);
+    if (i == tags->count)
+        return false;
+    free(tags->items[i].key);
+    free(tags->items[i].value);
+    tags->count--;
+    memmove(&tags->items[i], &tags->items[i + 1], (tags->count - i) * sizeof *tags->items);
+    return true;
+}
+
+void catalog_tags_fini(struct catalog_tags *tags)
+{
+    for (size_t i = 0; i < tags->count; i++) {
+        free(tags->items[i].key);
+        free(tags->items[i].value);
+    }
+    free(tags->items);
+    *tags = (struct catalog_tags){ 0 };
+}

@@ -1,0 +1,131 @@
+/*
+ * cli/api.c - signing, sending and reading one call of the EFS API (room: cli).
+ */
+#include "cli/api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/sigv4.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "http/client.h"
+
+#define API_VERSION         "/2015-02-01"
+#define API_SERVICE         "elasticfilesystem"
+#define API_TIMEOUT_MS      30000
+#define API_REPLY_BYTES_MAX (16u << 20)
+#define PATH_SIZE           512
+
+int api_open(const struct instance *instance, struct api *out_api)
+{
+    out_api->instance = instance;
+    int err = credentials_read(instance->dir_fd, CREDENTIALS_FILE_NAME, &out_api->keys);
+    if (err == 0)
+        return CLI_OK;
+    return cli_fail(
+        "Cannot read the administrator's keys in %s/%s: %s. Run this as the user that runs "
+        "shoald; if the file is gone, a restart of the service writes it again.",
+        instance->data, CREDENTIALS_FILE_NAME, strerrordesc_np(-err));
+}
+
+static int explain_transport(const struct api *api, int err)
+{
+    return cli_fail("The service at %s does not answer: %s. Its log is %s/shoald.log.",
+        api->instance->endpoint, strerrordesc_np(-err), api->instance->data);
+}
+
+/* The three headers that are signed, and the Authorization header made of them. */
+struct signed_headers {
+    char time[SIGV4_TIME_SIZE];
+    char authorization[SIGV4_AUTHORIZATION_SIZE];
+    struct http_header items[4];
+};
+
+static int sign(const struct api *api, const struct api_call *call, const char *path,
+    struct slice body, struct signed_headers *headers)
+{
+    sigv4_format_time(clock_wall().seconds, headers->time);
+    const struct sigv4_header plain[] = {
+        { "host", api->instance->endpoint + strlen("http://") },
+        { "x-amz-date", headers->time },
+        { "content-type", "application/json" },
+    };
+    const struct sigv4_request request = {
+        .method = call->method,
+        .path = path,
+        .query = call->query,
+        .headers = plain,
+        .header_count = ARRAY_SIZE(plain),
+        .body = body,
+    };
+    const struct sigv4_signer signer = {
+        .key_id = api->keys.key_id,
+        .secret = api->keys.secret,
+        .region = api->instance->region,
+        .service = API_SERVICE,
+        .time = headers->time,
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+        headers->items[i] = (struct http_header){ plain[i].name, plain[i].value };
+    headers->items[ARRAY_SIZE(plain)] =
+        (struct http_header){ "authorization", headers->authorization };
+    return sigv4_sign(&request, &signer, headers->authorization);
+}
+
+static void take_reply(const struct http_reply *http, struct api_reply *out_reply)
+{
+    *out_reply = (struct api_reply){ .status = http->status };
+    if (text_copy(out_reply->error, sizeof out_reply->error, http->error_type) < 0)
+        out_reply->error[0] = '\0';
+    if (http->body_size > 0)
+        out_reply->body = json_loadb(http->body, http->body_size, 0, NULL);
+}
+
+int api_call(const struct api *api, const struct api_call *call, struct api_reply *out_reply)
+{
+    char path[PATH_SIZE];
+    char url[PATH_SIZE + 128];
+    (void)snprintf(path, sizeof path, API_VERSION "%s", call->path);
+    (void)snprintf(url, sizeof url, "%s%s%s%s", api->instance->endpoint, path,
+        call->query[0] != '\0' ? "?" : "", call->query);
+    char *body = NULL;
+    if (call->body != NULL && (body = json_dumps(call->body, JSON_COMPACT)) == NULL)
+        return cli_fail("There is no memory left.");
+    struct slice body_slice = body != NULL ? slice_str(body) : slice_of(NULL, 0);
+    struct signed_headers headers;
+    struct http_reply http = { 0 };
+    int err = sign(api, call, path, body_slice, &headers);
+    const struct http_call http_call = {
+        .method = call->method,
+        .url = url,
+        .headers = headers.items,
+        .header_count = ARRAY_SIZE(headers.items),
+        .body = body_slice,
+        .timeout_ms = API_TIMEOUT_MS,
+        .body_size_max = API_REPLY_BYTES_MAX,
+    };
+    if (err == 0)
+        err = http_client_call(&http_call, &http);
+    free(body);
+    if (err < 0)
+        return explain_transport(api, err);
+    take_reply(&http, out_reply);
+    http_reply_fini(&http);
+    return CLI_OK;
+}
+
+void api_reply_fini(struct api_reply *reply)
+{
+    json_decref(reply->body);
+    reply->body = NULL;
+}
+
+int api_fail(const struct api_reply *reply, const char *doing)
+{
+    const char *message = json_string_value(json_object_get(reply->body, "Message"));
+    return cli_fail("The service refused %s: %s%s%s (HTTP %u).", doing,
+        reply->error[0] != '\0' ? reply->error : "no reason given", message != NULL ? ": " : "",
+        message != NULL ? message : "", reply->status);
+}

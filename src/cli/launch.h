@@ -1,0 +1,11 @@
+/*
+ * cli/launch.h - starting shoald in the background and waiting until it serves.
+ */
+#pragma once
+
+#include "cli/instance.h"
+
+/* Starts shoald with these words after its name (a NULL-terminated list), on the data directory `data`, and
+ * waits until it serves. Its log goes to DIR/shoald.log. Gives CLI_OK, or the exit code after the sentence:
+ * shoald's own where it has one. */
+MUST_CHECK int launch(const char *data, char **words);

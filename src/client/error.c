@@ -1,0 +1,145 @@
+/*
+ * client/error.c - what each NFSv4 status means to a program on this side (room: client library).
+ *
+ * Source of the codes: RFC 8881 section 15.1. Codes of sessions and stateids are handled by
+ * client/call.c and client/file.c; they get here only when that handling has given up.
+ */
+#include "client/error.h"
+
+struct error_row {
+    enum nfsstat4 status;
+    int error;
+    const char *name;
+};
+
+#define ROW(status, error)        \
+    {                             \
+        status, -(error), #status \
+    }
+
+/* In ascending order of the codes. */
+static const struct error_row error_rows[] = {
+    ROW(NFS4ERR_PERM, EPERM),
+    ROW(NFS4ERR_NOENT, ENOENT),
+    ROW(NFS4ERR_IO, EIO),
+    ROW(NFS4ERR_NXIO, ENXIO),
+    ROW(NFS4ERR_ACCESS, EACCES),
+    ROW(NFS4ERR_EXIST, EEXIST),
+    ROW(NFS4ERR_XDEV, EXDEV),
+    ROW(NFS4ERR_NOTDIR, ENOTDIR),
+    ROW(NFS4ERR_ISDIR, EISDIR),
+    ROW(NFS4ERR_INVAL, EINVAL),
+    ROW(NFS4ERR_FBIG, EFBIG),
+    ROW(NFS4ERR_NOSPC, ENOSPC),
+    ROW(NFS4ERR_ROFS, EROFS),
+    ROW(NFS4ERR_MLINK, EMLINK),
+    ROW(NFS4ERR_NAMETOOLONG, ENAMETOOLONG),
+    ROW(NFS4ERR_NOTEMPTY, ENOTEMPTY),
+    ROW(NFS4ERR_DQUOT, EDQUOT),
+    ROW(NFS4ERR_STALE, ESTALE),
+    ROW(NFS4ERR_BADHANDLE, ESTALE),
+    ROW(NFS4ERR_BAD_COOKIE, ESTALE),
+    ROW(NFS4ERR_NOTSUPP, EOPNOTSUPP),
+    ROW(NFS4ERR_TOOSMALL, EMSGSIZE),
+    ROW(NFS4ERR_SERVERFAULT, EREMOTEIO),
+    ROW(NFS4ERR_BADTYPE, EOPNOTSUPP),
+    ROW(NFS4ERR_DELAY, EAGAIN),
+    ROW(NFS4ERR_SAME, EINVAL),
+    ROW(NFS4ERR_DENIED, EAGAIN),
+    ROW(NFS4ERR_EXPIRED, EBADF),
+    ROW(NFS4ERR_LOCKED, EAGAIN),
+    ROW(NFS4ERR_GRACE, EAGAIN),
+    ROW(NFS4ERR_FHEXPIRED, ESTALE),
+    ROW(NFS4ERR_SHARE_DENIED, EBUSY),
+    ROW(NFS4ERR_WRONGSEC, EACCES),
+    ROW(NFS4ERR_CLID_INUSE, EADDRINUSE),
+    ROW(NFS4ERR_RESOURCE, EREMOTEIO),
+    ROW(NFS4ERR_MOVED, EREMOTE),
+    ROW(NFS4ERR_NOFILEHANDLE, EREMOTEIO),
+    ROW(NFS4ERR_MINOR_VERS_MISMATCH, EPROTONOSUPPORT),
+    ROW(NFS4ERR_STALE_CLIENTID, ECONNRESET),
+    ROW(NFS4ERR_STALE_STATEID, EBADF),
+    ROW(NFS4ERR_OLD_STATEID, EBADF),
+    ROW(NFS4ERR_BAD_STATEID, EBADF),
+    ROW(NFS4ERR_BAD_SEQID, EREMOTEIO),
+    ROW(NFS4ERR_NOT_SAME, EINVAL),
+    ROW(NFS4ERR_LOCK_RANGE, EOPNOTSUPP),
+    ROW(NFS4ERR_SYMLINK, ELOOP),
+    ROW(NFS4ERR_RESTOREFH, EREMOTEIO),
+    ROW(NFS4ERR_LEASE_MOVED, EREMOTE),
+    ROW(NFS4ERR_ATTRNOTSUPP, EOPNOTSUPP),
+    ROW(NFS4ERR_NO_GRACE, EBADF),
+    ROW(NFS4ERR_RECLAIM_BAD, EBADF),
+    ROW(NFS4ERR_RECLAIM_CONFLICT, EBADF),
+    ROW(NFS4ERR_BADXDR, EBADMSG),
+    ROW(NFS4ERR_LOCKS_HELD, EBUSY),
+    ROW(NFS4ERR_OPENMODE, EACCES),
+    ROW(NFS4ERR_BADOWNER, EINVAL),
+    ROW(NFS4ERR_BADCHAR, EINVAL),
+    ROW(NFS4ERR_BADNAME, EINVAL),
+    ROW(NFS4ERR_BAD_RANGE, EINVAL),
+    ROW(NFS4ERR_LOCK_NOTSUPP, EOPNOTSUPP),
+    ROW(NFS4ERR_OP_ILLEGAL, EOPNOTSUPP),
+    ROW(NFS4ERR_DEADLOCK, EDEADLK),
+    ROW(NFS4ERR_FILE_OPEN, EBUSY),
+    ROW(NFS4ERR_ADMIN_REVOKED, EBADF),
+    ROW(NFS4ERR_CB_PATH_DOWN, EREMOTEIO),
+    ROW(NFS4ERR_BADSESSION, ECONNRESET),
+    ROW(NFS4ERR_BADSLOT, ECONNRESET),
+    ROW(NFS4ERR_COMPLETE_ALREADY, EREMOTEIO),
+    ROW(NFS4ERR_CONN_NOT_BOUND_TO_SESSION, ECONNRESET),
+    ROW(NFS4ERR_BACK_CHAN_BUSY, EREMOTEIO),
+    ROW(NFS4ERR_SEQ_MISORDERED, ECONNRESET),
+    ROW(NFS4ERR_SEQUENCE_POS, EREMOTEIO),
+    ROW(NFS4ERR_REQ_TOO_BIG, EMSGSIZE),
+    ROW(NFS4ERR_REP_TOO_BIG, EMSGSIZE),
+    ROW(NFS4ERR_REP_TOO_BIG_TO_CACHE, EMSGSIZE),
+    ROW(NFS4ERR_RETRY_UNCACHED_REP, ECONNRESET),
+    ROW(NFS4ERR_UNSAFE_COMPOUND, EREMOTEIO),
+    ROW(NFS4ERR_TOO_MANY_OPS, EMSGSIZE),
+    ROW(NFS4ERR_OP_NOT_IN_SESSION, EREMOTEIO),
+    ROW(NFS4ERR_CLIENTID_BUSY, EBUSY),
+    ROW(NFS4ERR_SEQ_FALSE_RETRY, ECONNRESET),
+    ROW(NFS4ERR_BAD_HIGH_SLOT, ECONNRESET),
+    ROW(NFS4ERR_DEADSESSION, ECONNRESET),
+    ROW(NFS4ERR_NOT_ONLY_OP, EREMOTEIO),
+    ROW(NFS4ERR_WRONG_CRED, EACCES),
+    ROW(NFS4ERR_WRONG_TYPE, EINVAL),
+    ROW(NFS4ERR_REJECT_DELEG, EREMOTEIO),
+    ROW(NFS4ERR_DELEG_REVOKED, EBADF),
+    ROW(NFS4ERR_UNION_NOTSUPP, EOPNOTSUPP),
+    ROW(NFS4ERR_NOXATTR, ENODATA),
+    ROW(NFS4ERR_XATTR2BIG, E2BIG),
+};
+
+static const struct error_row *find_row(enum nfsstat4 status)
+{
+    size_t low = 0;
+    size_t high = ARRAY_SIZE(error_rows);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (error_rows[middle].status == status)
+            return &error_rows[middle];
+        if (error_rows[middle].status < status)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+int nfs_error_of(enum nfsstat4 status)
+{
+    if (status == NFS4_OK)
+        return 0;
+    const struct error_row *row = find_row(status);
+    return row == NULL ? -EIO : row->error;
+}
+
+const char *nfs_error_name(enum nfsstat4 status)
+{
+    if (status == NFS4_OK)
+        return "NFS4_OK";
+    const struct error_row *row = find_row(status);
+    return row == NULL ? "NFS4ERR_unknown" : row->name;
+}

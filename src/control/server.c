@@ -1,0 +1,379 @@
+/*
+ * control/server.c - from an HTTP request to a handler, and back (room: control).
+ *
+ * The way: size, then signature, then service (by the credential scope), then action (by method and path), then input,
+ * then the handler. Whatever refuses answers in the shape of the service that was asked. All requests that change
+ * something leave a line in the log, with the request's id and the key that made it.
+ */
+#include "control/server.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "control/actions.h"
+#include "control/query_service.h"
+#include "http/server.h"
+#include "metrics/metrics.h"
+
+#define SERVICE_EFS         "elasticfilesystem"
+#define SERVICE_EC2         "ec2"
+#define SERVICE_STS         "sts"
+#define THREADS_DEFAULT     4
+#define CONNECTIONS_DEFAULT 1024
+#define BODY_SIZE_MAX       (1u << 20)
+#define ARENA_SIZE_MAX      (8u << 20) /* decoded words and lists of one request */
+#define REQUEST_MS_MAX      60000
+#define IDLE_MS_MAX         75000
+#define JSON_TYPE           "application/json"
+#define XML_TYPE            "text/xml;charset=UTF-8"
+
+struct control_server {
+    struct control_options options;
+    struct api_context context;
+    struct http_server *http;
+};
+
+/* A random UUID, version 4. */
+static void make_request_id(char out_id[API_REQUEST_ID_SIZE])
+{
+    char digits[31];
+    random_hex(digits, sizeof digits - 1);
+    (void)snprintf(out_id, API_REQUEST_ID_SIZE, "%.8s-%.4s-4%.3s-a%.3s-%.12s", digits, digits + 8,
+        digits + 12, digits + 15, digits + 18);
+}
+
+/* Puts a text (taken) into the response. NULL: a bare 500. */
+static void respond(
+    struct http_response *response, unsigned status, const char *type, char *text, size_t size)
+{
+    response->status = text != NULL ? status : 500;
+    http_response_header(response, "Content-Type", type);
+    response->body = text;
+    response->body_size = text != NULL ? size : 0;
+}
+
+/* An error as EFS shows it: the name in the body and, for the SDKs, in a header. */
+static void respond_error(struct api_call *call, struct http_response *response)
+{
+    json_t *body = json_pack("{ss ss}", "ErrorCode", call->failure->name, "Message", call->message);
+    if (body != NULL && call->error_fields != NULL)
+        (void)json_object_update(body, call->error_fields); /* without memory, it goes without */
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    http_response_header(response, "x-amzn-ErrorType", call->failure->name);
+    respond(response, call->failure->status, JSON_TYPE, text, text == NULL ? 0 : strlen(text));
+}
+
+static void respond_output(
+    const struct api_call *call, unsigned status, struct http_response *response)
+{
+    if (call->output == NULL) {
+        response->status = status;
+        return;
+    }
+    char *text = json_dumps(call->output, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    respond(response, status, JSON_TYPE, text, text == NULL ? 0 : strlen(text));
+}
+
+/* The names that each protocol gives to a refused signature. */
+static enum api_error_id auth_error_id(enum auth_failure failure, const char *service)
+{
+    bool is_ec2 = strcmp(service, SERVICE_EC2) == 0;
+    bool is_query = is_ec2 || strcmp(service, SERVICE_STS) == 0;
+    switch (failure) {
+    case AUTH_MISSING:
+        return is_query ? API_QUERY_MISSING_TOKEN : API_MISSING_AUTHENTICATION_TOKEN;
+    case AUTH_INCOMPLETE:
+        return is_query ? API_QUERY_INCOMPLETE_SIGNATURE : API_INCOMPLETE_SIGNATURE;
+    case AUTH_UNKNOWN_KEY:
+        if (is_ec2)
+            return API_QUERY_AUTH_FAILURE;
+        return is_query ? API_QUERY_INVALID_CLIENT_TOKEN_ID : API_UNRECOGNIZED_CLIENT;
+    case AUTH_BAD_SIGNATURE:
+    case AUTH_BAD_SCOPE:
+    case AUTH_SKEWED:
+        if (is_ec2)
+            return API_QUERY_AUTH_FAILURE;
+        return is_query ? API_QUERY_SIGNATURE_DOES_NOT_MATCH : API_INVALID_SIGNATURE;
+    case AUTH_OK:
+        break;
+    }
+    abort();
+}
+
+static void respond_failure(struct api_call *call, struct http_response *response)
+{
+    bool is_ec2 = strcmp(call->who.service, SERVICE_EC2) == 0;
+    if (!is_ec2 && strcmp(call->who.service, SERVICE_STS) != 0) {
+        respond_error(call, response);
+        return;
+    }
+    size_t size = 0;
+    char *text = query_service_error(is_ec2 ? QUERY_EC2 : QUERY_STS, call, &size);
+    respond(response, call->failure->status, XML_TYPE, text, size);
+}
+
+/* Verifies the signature. False: refused and answered. */
+static bool authenticate(
+    struct api_call *call, const struct http_request *request, struct http_response *response)
+{
+    struct sigv4_header headers[HTTP_HEADERS_MAX];
+    for (size_t i = 0; i < request->header_count; i++)
+        headers[i] = (struct sigv4_header){ request->headers[i].name, request->headers[i].value };
+    const struct sigv4_request signed_request = {
+        .method = request->method,
+        .path = request->path,
+        .query = request->query,
+        .headers = headers,
+        .header_count = request->header_count,
+        .body = request->body,
+    };
+    int err = auth_verify(call->context->catalog, &signed_request, call->now_ms / 1000, &call->who);
+    if (err == -E2BIG)
+        (void)api_fail(call, API_BAD_REQUEST, "The request has too many query parameters.");
+    else if (err < 0)
+        (void)api_internal_error(call, err);
+    else if (call->who.failure != AUTH_OK)
+        (void)api_fail(
+            call, auth_error_id(call->who.failure, call->who.service), "%s", call->who.message);
+    if (call->failure == NULL)
+        return true;
+    respond_failure(call, response);
+    return false;
+}
+
+/* Takes apart what an EFS action gets. NULL: done. */
+static const struct api_error *take_input(
+    struct api_call *call, const struct http_request *request, struct slice path_value)
+{
+    if (path_value.data != NULL) {
+        call->path_value =
+            query_decode(&call->arena, (const char *)path_value.data, path_value.size, false);
+        if (call->path_value == NULL || call->path_value[0] == '\0' ||
+            strlen(call->path_value) > 128)
+            return api_fail(call, API_BAD_REQUEST,
+                "The id in the path must have 1 to 128 characters, percent-encoded.");
+    }
+    if (query_parse(&call->arena, request->query, strlen(request->query), &call->query) < 0)
+        return api_fail(call, API_BAD_REQUEST, "The query string is malformed or too long.");
+    if (request->body.size == 0)
+        return NULL;
+    json_error_t where;
+    call->body = json_loadb(
+        (const char *)request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &where);
+    if (!json_is_object(call->body))
+        return api_fail(call, API_BAD_REQUEST, "The request body is not a JSON object: %s",
+            call->body == NULL ? where.text : "it is of another type");
+    call->input = call->body;
+    return NULL;
+}
+
+/* One line for each request that changed something, or was to. Their number is bounded by the logger. */
+static void audit(const struct api_call *call, const struct http_request *request)
+{
+    if (strcmp(request->method, "GET") == 0)
+        return;
+    char resource[160];
+    const char *named = call->path_value != NULL ? call->path_value : "";
+    LOG_INFO("api call", "action=%s request=%s key=%s user=%s resource=%s result=%s", call->action,
+        call->request_id, call->who.key_id, call->who.user_name,
+        log_quote(resource, sizeof resource, slice_str(named)),
+        call->failure != NULL ? call->failure->name : "ok");
+}
+
+static void serve_efs(
+    struct api_call *call, const struct http_request *request, struct http_response *response)
+{
+    struct slice path_value;
+    bool path_known;
+    uint64_t start_ns = clock_monotonic_ns();
+    const struct action *action =
+        action_find(request->method, request->path, &path_value, &path_known);
+    if (action == NULL) {
+        (void)api_fail(call, API_UNKNOWN_OPERATION,
+            path_known ? "The path exists, but not with this method."
+                       : "There is no operation at this path.");
+        respond_error(call, response);
+        return;
+    }
+    call->action = action->name;
+    const struct api_error *error = take_input(call, request, path_value);
+    if (error == NULL)
+        error = action->handler(call);
+    if (error != NULL)
+        respond_error(call, response);
+    else
+        respond_output(call, action->status, response);
+    audit(call, request);
+    unsigned row = (unsigned)action_index(action);
+    metrics_observe(METRIC_API_SECONDS, row, clock_monotonic_ns() - start_ns);
+    if (error != NULL)
+        metrics_add(METRIC_API_ERRORS, row, 1);
+}
+
+static void serve_query(enum query_service service, struct api_call *call,
+    const struct http_request *request, struct http_response *response)
+{
+    struct slice form = request->body.size > 0 ? request->body : slice_str(request->query);
+    char *text = NULL;
+    size_t size = 0;
+    unsigned status = 0;
+    if (query_parse(&call->arena, (const char *)form.data, form.size, &call->query) < 0) {
+        status =
+            api_fail(call, API_QUERY_INVALID_FILTER, "The form is malformed or too long.")->status;
+        text = query_service_error(service, call, &size);
+    } else {
+        status = query_service_answer(service, call, &text, &size);
+    }
+    respond(response, status, XML_TYPE, text, size);
+}
+
+static void serve_signed(
+    struct api_call *call, const struct http_request *request, struct http_response *response)
+{
+    if (request->body_too_large) {
+        (void)api_fail(call, API_REQUEST_ENTITY_TOO_LARGE,
+            "The request body is larger than %u bytes.", BODY_SIZE_MAX);
+        respond_error(call, response);
+        return;
+    }
+    if (!authenticate(call, request, response))
+        return;
+    if (strcmp(call->who.service, SERVICE_EFS) == 0) {
+        serve_efs(call, request, response);
+    } else if (strcmp(call->who.service, SERVICE_EC2) == 0) {
+        serve_query(QUERY_EC2, call, request, response);
+    } else if (strcmp(call->who.service, SERVICE_STS) == 0) {
+        serve_query(QUERY_STS, call, request, response);
+    } else {
+        (void)api_fail(call, API_UNKNOWN_OPERATION,
+            "The service '%s' is not part of Shoal: this endpoint serves " SERVICE_EFS
+            ", and some operations of " SERVICE_EC2 " and " SERVICE_STS ".",
+            call->who.service);
+        respond_error(call, response);
+    }
+}
+
+static void serve_health(struct http_response *response)
+{
+    char *text = strdup("{\"status\":\"ok\"}\n");
+    respond(response, 200, JSON_TYPE, text, text == NULL ? 0 : strlen(text));
+}
+
+static void serve_metrics(const struct control_server *server, struct http_response *response)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    int err = stream == NULL ? -ENOMEM : 0;
+    if (err == 0) {
+        err = server->options.write_metrics != NULL
+                  ? server->options.write_metrics(server->options.metrics_context, stream)
+                  : metrics_write(stream);
+        if (fclose(stream) != 0)
+            err = -ENOMEM;
+    }
+    if (err < 0) {
+        free(text);
+        text = NULL;
+    }
+    respond(response, 200, "text/plain; version=0.0.4", text, size);
+}
+
+static bool is_get(const struct http_request *request, const char *path)
+{
+    return strcmp(request->path, path) == 0 &&
+           (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0);
+}
+
+static void on_request(
+    void *context, const struct http_request *request, struct http_response *response)
+{
+    const struct control_server *server = context;
+    struct api_call call = { .context = &server->context, .action = "-" };
+    make_request_id(call.request_id);
+    http_response_header(response, "x-amzn-RequestId", call.request_id);
+    if (is_get(request, "/health")) {
+        serve_health(response);
+        return;
+    }
+    if (is_get(request, "/metrics")) {
+        serve_metrics(server, response);
+        return;
+    }
+    struct clock_time now = clock_wall();
+    call.now_ms = now.seconds * 1000 + now.nanoseconds / 1000000;
+    arena_init(&call.arena, ARENA_SIZE_MAX);
+    serve_signed(&call, request, response);
+    json_decref(call.output);
+    json_decref(call.error_fields);
+    json_decref(call.body);
+    arena_fini(&call.arena);
+}
+
+int control_server_new(const struct control_options *options, struct control_server **out_server)
+{
+    struct control_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return -ENOMEM;
+    server->options = *options;
+    server->context.catalog = options->catalog;
+    server->context.volumes = options->volumes;
+    int err =
+        worker_new(options->catalog, options->volumes, &options->hooks, &server->context.worker);
+    if (err < 0) {
+        control_server_free(server);
+        return err;
+    }
+    *out_server = server;
+    return 0;
+}
+
+int control_server_start(struct control_server *server, char *reason)
+{
+    const struct control_options *options = &server->options;
+    unsigned connections =
+        options->connection_count_max > 0 ? options->connection_count_max : CONNECTIONS_DEFAULT;
+    const struct http_server_options http_options = {
+        .address = options->address,
+        .thread_count = options->thread_count > 0 ? options->thread_count : THREADS_DEFAULT,
+        .connection_count_max = connections,
+        .connection_count_max_per_address = connections / 2 + 1,
+        .body_size_max = BODY_SIZE_MAX,
+        .request_ms_max = REQUEST_MS_MAX,
+        .idle_ms_max = IDLE_MS_MAX,
+    };
+    metrics_name_label(METRIC_LABEL_API_ACTION, action_names(), (unsigned)action_count());
+    int err = worker_start(server->context.worker);
+    if (err < 0) {
+        (void)snprintf(
+            reason, CATALOG_REASON_SIZE, "cannot start a thread: %s", strerrordesc_np(-err));
+        return err;
+    }
+    err = http_server_new(&http_options, on_request, server, &server->http);
+    if (err < 0)
+        http_server_explain(err, &options->address, reason, CATALOG_REASON_SIZE);
+    return err;
+}
+
+uint16_t control_server_port(const struct control_server *server)
+{
+    return http_server_port(server->http);
+}
+
+void control_server_drain(struct control_server *server, uint64_t timeout_ms)
+{
+    if (server->http != NULL)
+        http_server_drain(server->http, timeout_ms);
+}
+
+void control_server_free(struct control_server *server)
+{
+    if (server == NULL)
+        return;
+    http_server_free(server->http);
+    worker_free(server->context.worker);
+    free(server);
+}

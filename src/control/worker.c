@@ -1,0 +1,512 @@
+/*
+ * control/worker.c - making and deleting volumes, and the states that show it (room: control).
+ *
+ * A job only names a record; what is done follows from the state that the record then has. So jobs may come twice, late, or
+ * after the record is gone. A step that fails is tried again, later each time.
+ */
+#include "control/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "control/render.h"
+
+#define RETRY_MS_MIN       100
+#define RETRY_MS_MAX       30000
+#define SAMPLE_INTERVAL_MS 60000
+#define PAGE_SIZE          64
+
+struct job {
+    struct list link;
+    enum worker_kind kind;
+    char id[CATALOG_ID_SIZE];
+    uint64_t not_before_ms;
+    uint64_t retry_ms;
+};
+
+enum lane_id { LANE_QUICK, LANE_DELETE, LANE_COUNT };
+
+/* One thread and its jobs. */
+struct lane {
+    struct worker *worker;
+    enum lane_id id;
+    struct mutex lock;
+    pthread_cond_t wake;
+    struct list jobs; /* guarded by lock */
+    bool stopping;    /* guarded by lock */
+    bool look_at_all; /* guarded by lock; a job could not be allocated */
+    bool runs;        /* the thread was started */
+    pthread_t thread;
+};
+
+struct worker {
+    struct catalog *catalog;
+    struct fs_volumes *volumes;
+    struct worker_hooks hooks;
+    struct lane lanes[LANE_COUNT];
+};
+
+static void submit_to(struct lane *lane, enum worker_kind kind, const char *id)
+{
+    struct job *job = calloc(1, sizeof *job);
+    mutex_lock(&lane->lock);
+    if (job == NULL) {
+        lane->look_at_all = true;
+    } else {
+        job->kind = kind;
+        job->retry_ms = RETRY_MS_MIN;
+        int err = text_copy(job->id, sizeof job->id, id);
+        assert(err == 0); /* ids of records fit */
+        list_add_tail(&lane->jobs, &job->link);
+    }
+    mutex_unlock(&lane->lock);
+    (void)pthread_cond_signal(&lane->wake);
+}
+
+static bool is_passing(enum catalog_state state)
+{
+    return state == CATALOG_CREATING || state == CATALOG_UPDATING || state == CATALOG_DELETING;
+}
+
+static enum lane_id lane_for(enum catalog_state state)
+{
+    return state == CATALOG_DELETING ? LANE_DELETE : LANE_QUICK;
+}
+
+void worker_submit(struct worker *worker, enum worker_kind kind, const char *id)
+{
+    /* The state may change before the job runs; then it is passed on to the right lane. */
+    submit_to(&worker->lanes[LANE_QUICK], kind, id);
+}
+
+/* The steps: each makes one transition. They give 0 when it is made or not wanted any more. */
+
+struct transition {
+    const char *id;
+    enum catalog_state from[2];
+    enum catalog_state to;
+};
+
+static int move_fs(struct catalog_change *change, void *context)
+{
+    const struct transition *move = context;
+    struct catalog_fs *fs;
+    int err = catalog_edit_fs(change, move->id, &fs);
+    if (err < 0)
+        return err;
+    if (fs->state != move->from[0] && fs->state != move->from[1])
+        return -ECANCELED;
+    fs->state = move->to;
+    return 0;
+}
+
+static int move_mount_target(struct catalog_change *change, void *context)
+{
+    const struct transition *move = context;
+    struct catalog_mount_target *target;
+    int err = catalog_edit_mount_target(change, move->id, &target);
+    if (err < 0)
+        return err;
+    if (target->state != move->from[0])
+        return -ECANCELED;
+    target->state = move->to;
+    return 0;
+}
+
+static int move_access_point(struct catalog_change *change, void *context)
+{
+    const struct transition *move = context;
+    struct catalog_access_point *point;
+    int err = catalog_edit_access_point(change, move->id, &point);
+    if (err < 0)
+        return err;
+    if (point->state != move->from[0])
+        return -ECANCELED;
+    point->state = move->to;
+    return 0;
+}
+
+/* To `available`, unless the record is gone or on its way out meanwhile. */
+static int make_available(struct worker *worker, const char *id,
+    int (*move)(struct catalog_change *change, void *context))
+{
+    struct transition transition = {
+        .id = id, .from = { CATALOG_CREATING, CATALOG_UPDATING }, .to = CATALOG_AVAILABLE
+    };
+    int err = catalog_change(worker->catalog, move, &transition);
+    return err == -ENOENT || err == -ECANCELED ? 0 : err;
+}
+
+static int create_fs(struct worker *worker, const char *id)
+{
+    int err = fs_volumes_create(worker->volumes, id);
+    if (err < 0)
+        return err;
+    err = make_available(worker, id, move_fs);
+    if (err < 0)
+        return err;
+    /* It may have been deleted while its volume was made: then the volume goes, whoever was first. */
+    const struct catalog_fs *fs = catalog_fs_get(worker->catalog, id);
+    if (fs == NULL || fs->state == CATALOG_DELETING)
+        err = fs_volumes_destroy(worker->volumes, id);
+    else
+        LOG_INFO("file system available", "fs=%s", id);
+    catalog_fs_put(fs);
+    return err;
+}
+
+struct removal {
+    struct catalog *catalog;
+    const char *id;
+};
+
+/* Removes the record and those of its access points, as one change. */
+static int remove_fs(struct catalog_change *change, void *context)
+{
+    const struct removal *removal = context;
+    const struct catalog_access_point *page[PAGE_SIZE];
+    char after_id[CATALOG_ID_SIZE] = "";
+    size_t count = PAGE_SIZE;
+    int err = 0;
+    while (err == 0 && count == PAGE_SIZE) {
+        count = catalog_access_point_list(removal->catalog, removal->id, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            if (err == 0)
+                err = catalog_remove_access_point(change, page[i]->id);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_access_point_put(page[i]);
+        }
+    }
+    return err < 0 ? err : catalog_remove_fs(change, removal->id);
+}
+
+static int delete_fs(struct worker *worker, const char *id)
+{
+    if (worker->hooks.forget_fs != NULL)
+        worker->hooks.forget_fs(worker->hooks.context, id);
+    int err = fs_volumes_destroy(worker->volumes, id);
+    if (err < 0)
+        return err;
+    struct removal removal = { .catalog = worker->catalog, .id = id };
+    err = catalog_change(worker->catalog, remove_fs, &removal);
+    if (err == 0)
+        LOG_INFO("file system deleted", "fs=%s", id);
+    return err == -ENOENT ? 0 : err;
+}
+
+static int remove_mount_target(struct catalog_change *change, void *context)
+{
+    return catalog_remove_mount_target(change, context);
+}
+
+static int delete_mount_target(struct worker *worker, const struct catalog_mount_target *target)
+{
+    if (worker->hooks.forget_mount_target != NULL)
+        worker->hooks.forget_mount_target(worker->hooks.context, target->id, target->address);
+    char id[CATALOG_ID_SIZE];
+    memcpy(id, target->id, sizeof id);
+    int err = catalog_change(worker->catalog, remove_mount_target, id);
+    return err == -ENOENT ? 0 : err;
+}
+
+static int remove_access_point(struct catalog_change *change, void *context)
+{
+    return catalog_remove_access_point(change, context);
+}
+
+static int delete_access_point(struct worker *worker, const char *id)
+{
+    char copy[CATALOG_ID_SIZE];
+    int err = text_copy(copy, sizeof copy, id);
+    if (err == 0)
+        err = catalog_change(worker->catalog, remove_access_point, copy);
+    return err == -ENOENT ? 0 : err;
+}
+
+/* Does what the record's state asks for; passes a deletion on to its lane. */
+static int take_step(struct lane *lane, enum worker_kind kind, const char *id,
+    enum catalog_state state, const struct catalog_mount_target *target)
+{
+    struct worker *worker = lane->worker;
+    if (!is_passing(state))
+        return 0;
+    if (lane_for(state) != lane->id) {
+        submit_to(&worker->lanes[lane_for(state)], kind, id);
+        return 0;
+    }
+    bool deleting = state == CATALOG_DELETING;
+    switch (kind) {
+    case WORKER_FS:
+        if (state == CATALOG_UPDATING)
+            return make_available(worker, id, move_fs);
+        return deleting ? delete_fs(worker, id) : create_fs(worker, id);
+    case WORKER_MOUNT_TARGET:
+        return deleting ? delete_mount_target(worker, target)
+                        : make_available(worker, id, move_mount_target);
+    case WORKER_ACCESS_POINT:
+        return deleting ? delete_access_point(worker, id)
+                        : make_available(worker, id, move_access_point);
+    }
+    abort();
+}
+
+/* Looks the record up and takes its step. */
+static int run_job(struct lane *lane, const struct job *job)
+{
+    const struct catalog *catalog = lane->worker->catalog;
+    int err = 0;
+    if (job->kind == WORKER_FS) {
+        const struct catalog_fs *fs = catalog_fs_get(catalog, job->id);
+        if (fs != NULL)
+            err = take_step(lane, job->kind, fs->id, fs->state, NULL);
+        catalog_fs_put(fs);
+    } else if (job->kind == WORKER_MOUNT_TARGET) {
+        const struct catalog_mount_target *target = catalog_mount_target_get(catalog, job->id);
+        if (target != NULL)
+            err = take_step(lane, job->kind, target->id, target->state, target);
+        catalog_mount_target_put(target);
+    } else {
+        const struct catalog_access_point *point = catalog_access_point_get(catalog, job->id);
+        if (point != NULL)
+            err = take_step(lane, job->kind, point->id, point->state, NULL);
+        catalog_access_point_put(point);
+    }
+    if (err < 0)
+        LOG_WARN("life cycle step failed; it is tried again",
+            "id=%s retry_ms=%" PRIu64 " error=\"%s\"", job->id, job->retry_ms,
+            strerrordesc_np(-err));
+    return err;
+}
+
+/* Submits every record that is on its way somewhere. */
+static void look_at_all(struct worker *worker)
+{
+    char after_id[CATALOG_ID_SIZE] = "";
+    size_t count = PAGE_SIZE;
+    while (count == PAGE_SIZE) {
+        const struct catalog_fs *page[PAGE_SIZE];
+        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            if (is_passing(page[i]->state))
+                worker_submit(worker, WORKER_FS, page[i]->id);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_fs_put(page[i]);
+        }
+    }
+    after_id[0] = '\0';
+    for (count = PAGE_SIZE; count == PAGE_SIZE;) {
+        const struct catalog_mount_target *page[PAGE_SIZE];
+        count = catalog_mount_target_list(worker->catalog, NULL, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            if (is_passing(page[i]->state))
+                worker_submit(worker, WORKER_MOUNT_TARGET, page[i]->id);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_mount_target_put(page[i]);
+        }
+    }
+    after_id[0] = '\0';
+    for (count = PAGE_SIZE; count == PAGE_SIZE;) {
+        const struct catalog_access_point *page[PAGE_SIZE];
+        count = catalog_access_point_list(worker->catalog, NULL, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            if (is_passing(page[i]->state))
+                worker_submit(worker, WORKER_ACCESS_POINT, page[i]->id);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_access_point_put(page[i]);
+        }
+    }
+}
+
+struct sample {
+    const char *id;
+    uint64_t bytes;
+    int64_t at_ms;
+};
+
+static int store_sample(struct catalog_change *change, void *context)
+{
+    const struct sample *sample = context;
+    struct catalog_fs *fs;
+    int err = catalog_edit_fs(change, sample->id, &fs);
+    if (err < 0)
+        return err;
+    fs->size_bytes = sample->bytes;
+    fs->size_sampled_ms = sample->at_ms;
+    return 0;
+}
+
+/* Notes the size of an open file system when it has changed. */
+static void sample_fs(struct worker *worker, const struct catalog_fs *record)
+{
+    struct fs *fs;
+    if (fs_volumes_get_open(worker->volumes, record->id, &fs) < 0)
+        return;
+    struct fs_space space;
+    int err = fs_space(fs, &space);
+    fs_volumes_put(worker->volumes, fs);
+    uint64_t bytes = err < 0 ? record->size_bytes : render_metered_bytes(&space);
+    if (bytes == record->size_bytes)
+        return;
+    struct sample sample = {
+        .id = record->id, .bytes = bytes, .at_ms = clock_wall_s() * INT64_C(1000)
+    };
+    err = catalog_change(worker->catalog, store_sample, &sample);
+    if (err < 0 && err != -ENOENT)
+        LOG_WARN("size of a file system not stored", "fs=%s error=\"%s\"", record->id,
+            strerrordesc_np(-err));
+}
+
+static void sample_all(struct worker *worker)
+{
+    const struct catalog_fs *page[PAGE_SIZE];
+    char after_id[CATALOG_ID_SIZE] = "";
+    size_t count = PAGE_SIZE;
+    while (count == PAGE_SIZE) {
+        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            sample_fs(worker, page[i]);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_fs_put(page[i]);
+        }
+    }
+}
+
+/* The first job that may run now, taken off the list, or NULL. */
+static struct job *next_job_locked(struct lane *lane, uint64_t now_ms) REQUIRES(lane->lock)
+{
+    LIST_FOR_EACH(node, &lane->jobs)
+    {
+        struct job *job = LIST_ENTRY(node, struct job, link);
+        if (job->not_before_ms <= now_ms) {
+            list_remove(&job->link);
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* Waits for a job, at most a short while; then others are due. NULL: none came; *out_stop: the lane ends. */
+static struct job *wait_for_job(struct lane *lane, bool *out_stop, bool *out_look_at_all)
+{
+    mutex_lock(&lane->lock);
+    struct job *job = lane->stopping ? NULL : next_job_locked(lane, clock_coarse_ms());
+    if (job == NULL && !lane->stopping) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail for this clock */
+        until.tv_nsec += RETRY_MS_MIN * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
+        bool retries_only = !list_is_empty(&lane->jobs);
+        until.tv_sec += retries_only ? 0 : 1;
+        (void)pthread_cond_timedwait(
+            &lane->wake, &lane->lock.pthread, &until); /* both ends are fine */
+    }
+    *out_stop = lane->stopping;
+    *out_look_at_all = lane->look_at_all;
+    lane->look_at_all = false;
+    mutex_unlock(&lane->lock);
+    return job;
+}
+
+static void run_or_retry(struct lane *lane, struct job *job)
+{
+    if (run_job(lane, job) == 0) {
+        free(job);
+        return;
+    }
+    job->not_before_ms = clock_coarse_ms() + job->retry_ms;
+    job->retry_ms = min_u64(2 * job->retry_ms, RETRY_MS_MAX);
+    mutex_lock(&lane->lock);
+    list_add_tail(&lane->jobs, &job->link);
+    mutex_unlock(&lane->lock);
+}
+
+static void *lane_main(void *context)
+{
+    struct lane *lane = context;
+    uint64_t sample_at_ms = clock_coarse_ms() + SAMPLE_INTERVAL_MS;
+    bool stop = false;
+    while (!stop) {
+        bool all;
+        struct job *job = wait_for_job(lane, &stop, &all);
+        if (job != NULL)
+            run_or_retry(lane, job);
+        if (all)
+            look_at_all(lane->worker);
+        if (lane->id == LANE_QUICK && clock_coarse_ms() >= sample_at_ms) {
+            sample_all(lane->worker);
+            sample_at_ms = clock_coarse_ms() + SAMPLE_INTERVAL_MS;
+        }
+    }
+    return NULL;
+}
+
+int worker_new(struct catalog *catalog, struct fs_volumes *volumes,
+    const struct worker_hooks *hooks, struct worker **out_worker)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return -ENOMEM;
+    worker->catalog = catalog;
+    worker->volumes = volumes;
+    worker->hooks = *hooks;
+    for (unsigned i = 0; i < LANE_COUNT; i++) {
+        struct lane *lane = &worker->lanes[i];
+        lane->worker = worker;
+        lane->id = (enum lane_id)i;
+        list_init(&lane->jobs);
+        (void)pthread_mutex_init(&lane->lock.pthread, NULL);
+        (void)pthread_cond_init(&lane->wake, NULL);
+    }
+    *out_worker = worker;
+    return 0;
+}
+
+int worker_start(struct worker *worker)
+{
+    look_at_all(worker);
+    for (unsigned i = 0; i < LANE_COUNT; i++) {
+        struct lane *lane = &worker->lanes[i];
+        int err = pthread_create(&lane->thread, NULL, lane_main, lane);
+        if (err > 0)
+            return -err;
+        lane->runs = true;
+    }
+    return 0;
+}
+
+static void stop_lane(struct lane *lane)
+{
+    mutex_lock(&lane->lock);
+    lane->stopping = true;
+    mutex_unlock(&lane->lock);
+    (void)pthread_cond_signal(&lane->wake);
+    if (lane->runs)
+        (void)pthread_join(lane->thread, NULL);
+    LIST_FOR_EACH_SAFE(node, &lane->jobs)
+    {
+        free(LIST_ENTRY(node, struct job, link)); /* its record's state tells the next start */
+    }
+    list_init(&lane->jobs);
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    for (unsigned i = 0; i < LANE_COUNT; i++)
+        stop_lane(&worker->lanes[i]);
+    for (unsigned i = 0; i < LANE_COUNT; i++) {
+        (void)pthread_cond_destroy(&worker->lanes[i].wake);
+        (void)pthread_mutex_destroy(&worker->lanes[i].lock.pthread);
+    }
+    free(worker);
+}

@@ -1,0 +1,52 @@
+/*
+ * daemon/gate.c - refusing NFS connections outside `nfs.listen` (room: daemon).
+ */
+#include "daemon/gate.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "metrics/metrics.h"
+
+static bool is_inside(const struct gate *gate, const struct rpc_conn *conn)
+{
+    const struct sockaddr_in *local = (const struct sockaddr_in *)(const void *)&conn->local;
+    return conn->local.ss_family == AF_INET && cidr_list_contains(gate->listen, local->sin_addr);
+}
+
+static bool gate_opened(void *context, struct rpc_conn *conn)
+{
+    struct gate *gate = context;
+    if (!is_inside(gate, conn)) {
+        char local[ADDRESS_TEXT_SIZE];
+        address_format((const struct sockaddr_in *)(const void *)&conn->local, local);
+        metrics_add(METRIC_RPC_REFUSED, 0, 1);
+        LOG_WARN("connection to an address outside nfs.listen closed", "conn=%" PRIu64 " local=%s",
+            conn->id, local);
+        return false;
+    }
+    return gate->inner.opened(gate->inner.context, conn);
+}
+
+static void gate_closed(void *context, struct rpc_conn *conn)
+{
+    struct gate *gate = context;
+    gate->inner.closed(gate->inner.context, conn);
+}
+
+static int gate_serve(void *context, struct rpc_request *request)
+{
+    struct gate *gate = context;
+    return gate->inner.serve(gate->inner.context, request);
+}
+
+struct rpc_program gate_program(struct gate *gate)
+{
+    return (struct rpc_program){
+        .context = gate,
+        .opened = gate_opened,
+        .closed = gate_closed,
+        .serve = gate_serve,
+        .program_version = gate->inner.program_version,
+    };
+}

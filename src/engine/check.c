@@ -1,0 +1,318 @@
+/*
+ * engine/check.c - whether all records of a file system agree with each other (room: engine).
+ *
+ * Reads every record once. What it finds wrong is logged and counted; nothing is repaired. The volume is open,
+ * and nobody changes it meanwhile.
+ */
+#include "engine/check.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/names.h"
+#include "engine/reclaim.h"
+#include "engine/volume.h"
+
+/* One inode, as its record says and as the other records show. */
+struct seen {
+    uint64_t id;
+    uint64_t map_id;
+    uint64_t parent;
+    uint64_t entry_count, entries_seen;
+    uint64_t segment_blocks, segment_seen;
+    uint64_t small_blocks, small_seen;
+    uint32_t link_count, links_seen;
+    uint32_t subdirs_seen;
+    bool is_directory;
+    bool is_orphan;
+};
+
+struct check {
+    struct volume *volume;
+    struct seen *seen; /* by id: records come in that order */
+    size_t count;
+    size_t capacity;
+    struct seen **by_map; /* of files whose map has another number, and maps without an inode */
+    uint64_t blocks_mapped;
+    uint64_t used_bytes;
+    uint64_t used_files;
+    uint64_t error_count;
+};
+
+#define WRONG(check, ...)                                      \
+    do {                                                       \
+        (check)->error_count++;                                \
+        LOG_ERROR("check: records do not agree", __VA_ARGS__); \
+    } while (0)
+
+static struct seen *find_id(const struct check *check, uint64_t id)
+{
+    size_t low = 0;
+    size_t high = check->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (check->seen[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < check->count && check->seen[low].id == id ? &check->seen[low] : NULL;
+}
+
+static int compare_maps(const void *a, const void *b)
+{
+    const struct seen *left = *(struct seen *const *)a;
+    const struct seen *right = *(struct seen *const *)b;
+    return left->map_id < right->map_id ? -1 : left->map_id > right->map_id;
+}
+
+static struct seen *find_map(const struct check *check, uint64_t map_id)
+{
+    struct seen key = { .map_id = map_id };
+    struct seen *wanted = &key;
+    struct seen **found =
+        bsearch(&wanted, check->by_map, check->count, sizeof(struct seen *), compare_maps);
+    return found == NULL ? NULL : *found;
+}
+
+static int check_add(struct check *check, const struct seen *seen)
+{
+    if (check->count == check->capacity) {
+        size_t capacity = check->capacity * 2 + 1024;
+        struct seen *larger = realloc(check->seen, capacity * sizeof *larger);
+        if (larger == NULL)
+            return -ENOMEM;
+        check->seen = larger;
+        check->capacity = capacity;
+    }
+    check->seen[check->count++] = *seen;
+    return 0;
+}
+
+typedef int check_visit(struct check *check, struct slice key, struct slice value);
+
+static int visit_all(struct check *check, enum key_kind kind, check_visit *visit)
+{
+    struct key from;
+    struct key end;
+    key_make0(&from, kind);
+    key_make0(&end, (enum key_kind)(kind + 1));
+    struct store_iterator *iterator;
+    int err = store_scan(check->volume->store, &from, &end, &iterator);
+    if (err < 0)
+        return err;
+    struct slice key;
+    struct slice value;
+    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+        err = visit(check, key, value);
+        if (err < 0)
+            break;
+    }
+    store_scan_end(iterator);
+    return err;
+}
+
+static int visit_inode(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t id;
+    struct inode_record record;
+    struct slice symlink;
+    if (!key_parse(key, KEY_INODE, 1, &id) ||
+        inode_record_decode(value, id, &record, &symlink) < 0) {
+        WRONG(check, "what=inode-record");
+        return 0;
+    }
+    struct seen seen = { .id = id,
+        .map_id = record.attr.type == FS_REGULAR ? record.map_id : id,
+        .parent = record.parent,
+        .entry_count = record.entry_count,
+        .segment_blocks = record.segment_blocks,
+        .small_blocks = record.small_blocks,
+        .link_count = record.attr.link_count,
+        .is_directory = record.attr.type == FS_DIRECTORY };
+    if (record.attr.link_count > 0) {
+        check->used_files++;
+        check->used_bytes += (record.segment_blocks + record.small_blocks) * BLOCK_BYTES;
+    }
+    return check_add(check, &seen);
+}
+
+/* Orphans: of an inode that is known, or a map without one, which is added. */
+static int visit_orphan(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t id;
+    if (!key_parse(key, KEY_ORPHAN, 1, &id) || value_open(&value) < 0) {
+        WRONG(check, "what=orphan-record");
+        return 0;
+    }
+    struct seen *seen = find_id(check, id);
+    if (seen != NULL) {
+        seen->is_orphan = true;
+        return 0;
+    }
+    struct seen map = { .id = id, .map_id = id, .is_orphan = true };
+    return check_add(check, &map);
+}
+
+/* Counts one name for its directory, which may be unknown, and its inode. */
+static void count_name(
+    struct check *check, struct seen *dir, uint64_t dir_id, const struct name_entry *entry)
+{
+    struct seen *inode = find_id(check, entry->inode);
+    if (dir == NULL || inode == NULL || !dir->is_directory) {
+        WRONG(check, "what=name dir=%" PRIu64 " inode=%" PRIu64, dir_id, entry->inode);
+        return;
+    }
+    dir->entries_seen++;
+    inode->links_seen++;
+    if (!inode->is_directory)
+        return;
+    dir->subdirs_seen++;
+    if (inode->parent != dir->id)
+        WRONG(check, "what=parent inode=%" PRIu64, inode->id);
+}
+
+// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
+static int visit_name(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t numbers[2];
+    if (!key_parse(key, KEY_NAME, 2, numbers) || value_open(&value) < 0) {
+        WRONG(check, "what=name-record");
+        return 0;
+    }
+    struct seen *dir = find_id(check, numbers[0]);
+    while (value.size > 0) {
+        struct name_entry entry;
+        if (name_entry_decode(&value, &entry) < 0 ||
+            names_hash(check->volume, entry.name) != numbers[1]) {
+            WRONG(check, "what=name-record dir=%" PRIu64, numbers[0]);
+            return 0;
+        }
+        count_name(check, dir, numbers[0], &entry);
+    }
+    return 0;
+}
+
+static int visit_group(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t numbers[2];
+    struct block blocks[GROUP_BLOCKS] = { 0 };
+    if (!key_parse(key, KEY_GROUP, 2, numbers) || group_decode(value, blocks) < 0) {
+        WRONG(check, "what=group-record");
+        return 0;
+    }
+    struct seen *seen = find_map(check, numbers[0]);
+    if (seen == NULL) {
+        WRONG(check, "what=group-of-nobody map=%" PRIu64, numbers[0]);
+        return 0;
+    }
+    for (uint32_t i = 0; i < GROUP_BLOCKS; i++) {
+        if (blocks[i].kind != BLOCK_SEGMENT)
+            continue;
+        seen->segment_seen++;
+        check->blocks_mapped++;
+        if (!segments_is_live(&check->volume->segments, blocks[i].address))
+            WRONG(check, "what=mapped-block-not-live map=%" PRIu64 " address=%" PRIu64, numbers[0],
+                (uint64_t)blocks[i].address);
+    }
+    return 0;
+}
+
+static int visit_small(struct check *check, struct slice key, struct slice value)
+{
+    (void)value; /* verified when it is read */
+    uint64_t numbers[2];
+    struct seen *seen = key_parse(key, KEY_SMALL, 2, numbers) ? find_map(check, numbers[0]) : NULL;
+    if (seen == NULL)
+        WRONG(check, "what=small-record-of-nobody");
+    else
+        seen->small_seen++;
+    return 0;
+}
+
+static void check_counts(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++) {
+        const struct seen *it = &check->seen[i];
+        bool is_root = it->id == ROOT_INODE;
+        uint32_t links =
+            it->is_directory && it->link_count > 0 ? 2 + it->subdirs_seen : it->links_seen;
+        if (it->is_directory && it->link_count > 0 && it->links_seen != (is_root ? 0 : 1))
+            WRONG(check, "what=names-of-directory inode=%" PRIu64, it->id);
+        if (it->link_count != links)
+            WRONG(check, "what=links inode=%" PRIu64 " record=%u seen=%u", it->id, it->link_count,
+                links);
+        if (it->link_count == 0 && !it->is_orphan)
+            WRONG(check, "what=lost-inode inode=%" PRIu64, it->id);
+        if (it->entry_count != it->entries_seen)
+            WRONG(check, "what=entries inode=%" PRIu64, it->id);
+        bool is_half_deleted = it->is_orphan; /* its record is not kept up while the data goes */
+        if (!is_half_deleted &&
+            (it->segment_blocks != it->segment_seen || it->small_blocks != it->small_seen))
+            WRONG(check,
+                "what=blocks inode=%" PRIu64 " record=%" PRIu64 "+%" PRIu64 " seen=%" PRIu64
+                "+%" PRIu64,
+                it->id, it->segment_blocks, it->small_blocks, it->segment_seen, it->small_seen);
+    }
+}
+
+static int check_maps(struct check *check)
+{
+    check->by_map = malloc((check->count + 1) * sizeof(struct seen *));
+    if (check->by_map == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < check->count; i++)
+        check->by_map[i] = &check->seen[i];
+    qsort(check->by_map, check->count, sizeof(struct seen *), compare_maps);
+    int err = visit_all(check, KEY_GROUP, visit_group);
+    if (err == 0)
+        err = visit_all(check, KEY_SMALL, visit_small);
+    free(check->by_map);
+    return err;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t left = ((const struct seen *)a)->id;
+    uint64_t right = ((const struct seen *)b)->id;
+    return left < right ? -1 : left > right;
+}
+
+static int check_all(struct volume *volume, uint64_t *out_error_count)
+{
+    struct check check = { .volume = volume };
+    int err = visit_all(&check, KEY_INODE, visit_inode);
+    size_t inode_count = check.count;
+    if (err == 0)
+        err = visit_all(&check, KEY_ORPHAN, visit_orphan);
+    if (check.count > inode_count)
+        qsort(check.seen, check.count, sizeof *check.seen, compare_ids);
+    if (err == 0)
+        err = visit_all(&check, KEY_NAME, visit_name);
+    if (err == 0)
+        err = check_maps(&check);
+    if (err == 0) {
+        check_counts(&check);
+        uint64_t live = segments_live_blocks(&volume->segments);
+        if (live != check.blocks_mapped)
+            WRONG(&check, "what=live-blocks live=%" PRIu64 " mapped=%" PRIu64, live,
+                check.blocks_mapped);
+        if (volume->used_bytes != check.used_bytes || volume->used_files != check.used_files)
+            WRONG(&check,
+                "what=usage bytes=%" PRIu64 " seen=%" PRIu64 " files=%" PRIu64 " seen=%" PRIu64,
+                (uint64_t)volume->used_bytes, check.used_bytes, (uint64_t)volume->used_files,
+                check.used_files);
+        *out_error_count = check.error_count;
+    }
+    free(check.seen);
+    return err;
+}
+
+int volume_check(struct volume *volume, uint64_t *out_error_count)
+{
+    background_claim_reaper(volume);
+    reclaim_run(volume); /* so that what is half deleted goes first */
+    int err = check_all(volume, out_error_count);
+    background_release_reaper(volume);
+    return err;
+}

@@ -1,0 +1,301 @@
+/*
+ * engine/data_read.c - reading files, each block verified (room: engine).
+ *
+ * What is in the page cache is read on the caller's stack; only what would wait for the disk goes
+ * to the pool. Nothing is locked while blocks are read: should they be given back meanwhile, their
+ * checksum does not match any more, and the map says that they moved. Only a block that is still
+ * mapped is damaged.
+ */
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "engine/data.h"
+#include "io/pool.h"
+#include "metrics/metrics.h"
+
+#define PIECE_BLOCKS 64u /* copied from the map at a time */
+#define TRIES_MAX    16u /* of a block that moves each time */
+
+/* One request to read adjacent blocks of a segment. */
+struct run {
+    struct volume *volume;
+    const struct block *blocks; /* of adjacent addresses */
+    uint32_t count;
+    uint8_t *bytes;
+    struct segment *segment;
+    size_t done;
+    int result;
+};
+
+static void run_on_pool(void *argument)
+{
+    struct run *run = argument;
+    uint64_t offset = segment_offset(&run->volume->segments, run->blocks[0].address);
+    size_t size = (size_t)run->count * BLOCK_BYTES;
+    while (run->done < size) {
+        ssize_t got = pread(run->segment->fd, run->bytes + run->done, size - run->done,
+            (int64_t)(offset + run->done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            run->result = got < 0 ? -errno : -EIO;
+            return;
+        }
+        run->done += (size_t)got;
+    }
+}
+
+/* Reads from the page cache as far as it goes. */
+static void run_from_cache(struct run *run)
+{
+    uint64_t offset = segment_offset(&run->volume->segments, run->blocks[0].address);
+    struct iovec iov = { run->bytes, (size_t)run->count * BLOCK_BYTES };
+    ssize_t got = preadv2(run->segment->fd, &iov, 1, (int64_t)offset, RWF_NOWAIT);
+    if (got > 0)
+        run->done = (size_t)got;
+}
+
+/* Errors: -EBADMSG: a checksum does not match, or the segment is gone; the caller looks at the map
+ * again. */
+static int read_run(struct run *run)
+{
+    int err = segment_acquire(&run->volume->segments, run->blocks[0].address, &run->segment);
+    if (err < 0)
+        return err == -ENOENT ? -EBADMSG : err;
+    run_from_cache(run);
+    if (run->done < (size_t)run->count * BLOCK_BYTES)
+        pool_call(run->volume->engine->pool, run_on_pool, run);
+    segment_release(&run->volume->segments, run->segment);
+    if (run->result < 0)
+        return run->result;
+    for (uint32_t i = 0; i < run->count; i++) {
+        if (block_checksum(run->bytes + (size_t)i * BLOCK_BYTES) != run->blocks[i].checksum)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+struct small_call {
+    struct volume *volume;
+    uint64_t map_id;
+    uint64_t index;
+    const struct block *block;
+    uint8_t *bytes;
+    int result;
+};
+
+static void small_on_pool(void *argument)
+{
+    struct small_call *call = argument;
+    struct key key;
+    key_make2(&key, KEY_SMALL, call->map_id, call->index);
+    struct store_value value;
+    call->result = store_get(call->volume->store, &key, &value);
+    if (call->result < 0) {
+        call->result = call->result == -ENOENT ? -EBADMSG : call->result;
+        return;
+    }
+    struct slice data = value.data;
+    call->result = value_open(&data);
+    if (call->result == 0 && (data.size < 8 || data.size > 8 + BLOCK_BYTES ||
+                                 load_be64(data.data) != call->block->checksum))
+        call->result = -EBADMSG;
+    if (call->result == 0) {
+        struct block_buffer *buffer = block_buffer_new(data.data + 8, data.size - 8);
+        if (buffer == NULL) {
+            call->result = -ENOMEM;
+        } else {
+            struct block block = block_of_buffer(buffer);
+            if (block.checksum != call->block->checksum)
+                call->result = -EBADMSG;
+            memcpy(call->bytes, buffer->bytes, buffer->size);
+            memset(call->bytes + buffer->size, 0, BLOCK_BYTES - buffer->size);
+            block_put(block);
+        }
+    }
+    store_value_release(&value);
+}
+
+static int read_small(struct volume *volume, struct inode *inode, uint64_t index,
+    // NOLINTNEXTLINE(readability-non-const-parameter): small_on_pool() writes them
+    const struct block *block, uint8_t *bytes)
+{
+    struct inode_shard *shard = inode_shard_of(&volume->inodes, inode->id);
+    mutex_lock(&shard->lock);
+    uint64_t map_id = inode->record.map_id;
+    mutex_unlock(&shard->lock);
+    struct small_call call = { volume, map_id, index, block, bytes, 0 };
+    pool_call(volume->engine->pool, small_on_pool, &call);
+    return call.result;
+}
+
+static int read_buffer(const struct block *block, uint8_t *bytes)
+{
+    const struct block_buffer *buffer = block_buffer_of(*block);
+    memcpy(bytes, buffer->bytes, buffer->size);
+    memset(bytes + buffer->size, 0, BLOCK_BYTES - buffer->size);
+    return 0;
+}
+
+/* Reads the first block of `blocks`, and those that can be read with it; *out_count says how many.
+ */
+static int read_some(struct volume *volume, struct inode *inode, uint64_t first,
+    const struct block *blocks, uint32_t *count, uint8_t *bytes)
+{
+    uint32_t run_count = 1;
+    uint32_t count_max = *count;
+    *count = 1;
+    switch (blocks[0].kind) {
+    case BLOCK_HOLE:
+        memset(bytes, 0, BLOCK_BYTES);
+        return 0;
+    case BLOCK_BUFFER:
+        return read_buffer(&blocks[0], bytes);
+    case BLOCK_SMALL:
+        return read_small(volume, inode, first, &blocks[0], bytes);
+    default:
+        break;
+    }
+    uint64_t segment_blocks = volume->segments.segment_blocks;
+    while (run_count < count_max && blocks[run_count].kind == BLOCK_SEGMENT &&
+           blocks[run_count].address == blocks[0].address + run_count &&
+           blocks[run_count].address % segment_blocks != 0)
+        run_count++;
+    *count = run_count;
+    struct run run = { .volume = volume, .blocks = blocks, .count = run_count, .bytes = bytes };
+    return read_run(&run);
+}
+
+static bool is_still_mapped(
+    struct volume *volume, struct inode *inode, uint64_t first, const struct block *seen)
+{
+    struct block now;
+    if (map_copy(volume, inode, first, 1, &now) < 0)
+        return true;
+    bool is_same = block_equal(now, *seen);
+    block_put(now);
+    return is_same;
+}
+
+/* Which of the blocks that failed together is the damaged one; 0 when all of them moved. */
+static int judge_failure(struct volume *volume, struct inode *inode, uint64_t first,
+    const struct block *blocks, uint32_t count)
+{
+    uint8_t bytes[BLOCK_BYTES];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t one = 1;
+        if (read_some(volume, inode, first + i, &blocks[i], &one, bytes) != -EBADMSG ||
+            !is_still_mapped(volume, inode, first + i, &blocks[i]))
+            continue;
+        metrics_add(METRIC_ENGINE_CHECKSUM_ERRORS, 0, 1);
+        LOG_ERROR("data is damaged: checksum does not match",
+            "fs=%s inode=%" PRIu64 " block=%" PRIu64 " segment=%" PRIu64, volume->fs_id, inode->id,
+            first + i, (uint64_t)blocks[i].address / volume->segments.segment_blocks);
+        return -EIO;
+    }
+    return 0;
+}
+
+/* Reads `count` (up to PIECE_BLOCKS) whole blocks of one chunk. */
+static int read_piece(
+    struct volume *volume, struct inode *inode, uint64_t first, uint32_t count, uint8_t *bytes)
+{
+    struct block blocks[PIECE_BLOCKS];
+    for (unsigned try = 0; try < TRIES_MAX; try++) {
+        int err = map_copy(volume, inode, first, count, blocks);
+        if (err < 0)
+            return err;
+        uint32_t at = 0;
+        while (at < count && err == 0) {
+            uint32_t some = count - at;
+            err = read_some(
+                volume, inode, first + at, blocks + at, &some, bytes + (size_t)at * BLOCK_BYTES);
+            if (err == -EBADMSG) {
+                int verdict = judge_failure(volume, inode, first + at, blocks + at, some);
+                err = verdict < 0 ? verdict : -EAGAIN;
+            }
+            at += some;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            block_put(blocks[i]);
+        if (err != -EAGAIN)
+            return err;
+    }
+    return -EIO;
+}
+
+int data_read_block(struct volume *volume, struct inode *inode, uint64_t index, uint8_t *out_bytes)
+{
+    return read_piece(volume, inode, index, 1, out_bytes);
+}
+
+/* The part of a block that the caller wants. */
+static int read_part(
+    struct volume *volume, struct inode *inode, uint64_t offset, uint8_t *bytes, size_t size)
+{
+    uint8_t block[BLOCK_BYTES];
+    int err = read_piece(volume, inode, offset / BLOCK_BYTES, 1, block);
+    if (err == 0)
+        memcpy(bytes, block + offset % BLOCK_BYTES, size);
+    return err;
+}
+
+/* Reads `size` bytes that lie inside the file; `capacity` of the buffer may be more. */
+static int read_range(struct volume *volume, struct inode *inode, uint64_t offset, uint8_t *buffer,
+    size_t size, size_t capacity)
+{
+    size_t done = 0;
+    while (done < size) {
+        uint64_t at = offset + done;
+        size_t in_block = at % BLOCK_BYTES;
+        if (in_block != 0 || capacity - done < BLOCK_BYTES) {
+            size_t part = min_size(size - done, BLOCK_BYTES - in_block);
+            int err = read_part(volume, inode, at, buffer + done, part);
+            if (err < 0)
+                return err;
+            done += part;
+            continue;
+        }
+        /* Whole blocks go straight to the caller, the zeros behind the end of the file with them.
+         */
+        uint64_t first = at / BLOCK_BYTES;
+        uint64_t wanted = round_up(size - done, BLOCK_BYTES) / BLOCK_BYTES;
+        uint64_t count = min_u64(wanted, (capacity - done) / BLOCK_BYTES);
+        count = min_u64(count, CHUNK_BLOCKS - first % CHUNK_BLOCKS);
+        count = min_u64(count, PIECE_BLOCKS);
+        int err = read_piece(volume, inode, first, (uint32_t)count, buffer + done);
+        if (err < 0)
+            return err;
+        done += (size_t)count * BLOCK_BYTES;
+    }
+    return 0;
+}
+
+int data_read(struct fs *fs, struct fs_node node, uint64_t offset, uint8_t *buffer, size_t size,
+    struct fs_read *out)
+{
+    struct volume *volume = volume_of(fs);
+    struct inode *inode;
+    struct fs_attr attr;
+    int err = inode_acquire_node(volume, node, &inode, &attr);
+    if (err < 0)
+        return err;
+    size_t inside = 0;
+    if (attr.type != FS_REGULAR) {
+        err = attr.type == FS_DIRECTORY ? -EISDIR : -EINVAL;
+        goto out;
+    }
+    if (offset < attr.size_bytes)
+        inside = min_u64(min_size(size, FS_IO_SIZE_MAX), attr.size_bytes - offset);
+    err = read_range(volume, inode, offset, buffer, inside, size);
+    if (err < 0)
+        goto out;
+    out->size = inside;
+    out->at_end = offset + inside >= attr.size_bytes;
+out:
+    inode_unpin(&volume->inodes, inode);
+    return err;
+}

@@ -1,0 +1,330 @@
+/*
+ * engine/keys.c - codecs of the database's keys and values (room: engine).
+ */
+#include "engine/keys.h"
+
+#include "base/bytes.h"
+
+#define VALUE_VERSION     1u
+#define INODE_FIXED_BYTES 147u
+#define RANGE_LIVE        UINT32_C(0x80000000)
+
+void key_make0(struct key *out_key, enum key_kind kind)
+{
+    out_key->bytes[0] = (uint8_t)kind;
+    out_key->size = 1;
+}
+
+void key_make1(struct key *out_key, enum key_kind kind, uint64_t a)
+{
+    out_key->bytes[0] = (uint8_t)kind;
+    store_be64(out_key->bytes + 1, a);
+    out_key->size = 9;
+}
+
+void key_make2(struct key *out_key, enum key_kind kind, uint64_t a, uint64_t b)
+{
+    out_key->bytes[0] = (uint8_t)kind;
+    store_be64(out_key->bytes + 1, a);
+    store_be64(out_key->bytes + 9, b);
+    out_key->size = 17;
+}
+
+void key_make_record(struct key *out_key, struct slice name)
+{
+    assert(name.size < KEY_BYTES_MAX);
+    out_key->bytes[0] = KEY_RECORD;
+    if (name.size > 0)
+        memcpy(out_key->bytes + 1, name.data, name.size);
+    out_key->size = 1 + name.size;
+}
+
+bool key_parse(struct slice key, enum key_kind kind, unsigned count, uint64_t *out_numbers)
+{
+    if (key.size != 1 + 8 * (size_t)count || key.data[0] != (uint8_t)kind)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        out_numbers[i] = load_be64(key.data + 1 + 8 * i);
+    return true;
+}
+
+int value_open(struct slice *value)
+{
+    if (value->size < 1 || value->data[0] == 0)
+        return -EBADMSG;
+    if (value->data[0] > VALUE_VERSION)
+        return -EPROTO;
+    *value = slice_of(value->data + 1, value->size - 1);
+    return 0;
+}
+
+/* A place in a record: fields go one after the other. */
+static uint8_t *put8(uint8_t *to, uint8_t value)
+{
+    *to = value;
+    return to + 1;
+}
+
+static uint8_t *put16(uint8_t *to, uint16_t value)
+{
+    store_be16(to, value);
+    return to + 2;
+}
+
+static uint8_t *put32(uint8_t *to, uint32_t value)
+{
+    store_be32(to, value);
+    return to + 4;
+}
+
+static uint8_t *put64(uint8_t *to, uint64_t value)
+{
+    store_be64(to, value);
+    return to + 8;
+}
+
+static uint8_t *put_time(uint8_t *to, struct fs_time time)
+{
+    return put32(put64(to, (uint64_t)time.seconds), time.nanoseconds);
+}
+
+static uint64_t take64(const uint8_t **from)
+{
+    uint64_t value = load_be64(*from);
+    *from += 8;
+    return value;
+}
+
+static uint32_t take32(const uint8_t **from)
+{
+    uint32_t value = load_be32(*from);
+    *from += 4;
+    return value;
+}
+
+static struct fs_time take_time(const uint8_t **from)
+{
+    struct fs_time time;
+    time.seconds = (int64_t)take64(from);
+    time.nanoseconds = take32(from);
+    return time;
+}
+
+size_t inode_record_encode(const struct inode_record *record, struct slice symlink, uint8_t *out)
+{
+    const struct fs_attr *attr = &record->attr;
+    uint8_t *to = put8(out, VALUE_VERSION);
+    to = put8(to, (uint8_t)attr->type);
+    to = put16(to, (uint16_t)attr->mode);
+    to = put8(to, record->has_verifier ? 1 : 0);
+    to = put32(to, attr->link_count);
+    to = put32(to, attr->uid);
+    to = put32(to, attr->gid);
+    to = put32(to, attr->device_major);
+    to = put32(to, attr->device_minor);
+    to = put64(to, attr->node.generation);
+    to = put64(to, attr->size_bytes);
+    to = put64(to, attr->change);
+    to = put_time(to, attr->atime);
+    to = put_time(to, attr->mtime);
+    to = put_time(to, attr->ctime);
+    to = put_time(to, attr->btime);
+    to = put64(to, record->parent);
+    to = put64(to, record->entry_count);
+    to = put64(to, record->map_id);
+    to = put64(to, record->segment_blocks);
+    to = put64(to, record->small_blocks);
+    memcpy(to, record->verifier, FS_VERIFIER_SIZE);
+    to += FS_VERIFIER_SIZE;
+    to = put16(to, (uint16_t)symlink.size);
+    assert(to == out + INODE_FIXED_BYTES);
+    if (symlink.size > 0)
+        memcpy(to, symlink.data, symlink.size);
+    return INODE_FIXED_BYTES + symlink.size;
+}
+
+int inode_record_decode(
+    struct slice value, uint64_t inode, struct inode_record *out_record, struct slice *out_symlink)
+{
+    const uint8_t *whole = value.data;
+    size_t whole_size = value.size;
+    int err = value_open(&value);
+    if (err < 0)
+        return err;
+    if (whole_size < INODE_FIXED_BYTES)
+        return -EBADMSG;
+    struct inode_record record = { 0 };
+    struct fs_attr *attr = &record.attr;
+    attr->node.inode = inode;
+    attr->type = (enum fs_type)whole[1];
+    attr->mode = load_be16(whole + 2);
+    record.has_verifier = whole[4] != 0;
+    const uint8_t *from = whole + 5;
+    attr->link_count = take32(&from);
+    attr->uid = take32(&from);
+    attr->gid = take32(&from);
+    attr->device_major = take32(&from);
+    attr->device_minor = take32(&from);
+    attr->node.generation = take64(&from);
+    attr->size_bytes = take64(&from);
+    attr->change = take64(&from);
+    attr->atime = take_time(&from);
+    attr->mtime = take_time(&from);
+    attr->ctime = take_time(&from);
+    attr->btime = take_time(&from);
+    record.parent = take64(&from);
+    record.entry_count = take64(&from);
+    record.map_id = take64(&from);
+    record.segment_blocks = take64(&from);
+    record.small_blocks = take64(&from);
+    memcpy(record.verifier, from, FS_VERIFIER_SIZE);
+    from += FS_VERIFIER_SIZE;
+    size_t symlink_size = load_be16(from);
+    if (symlink_size != whole_size - INODE_FIXED_BYTES || attr->type < FS_REGULAR ||
+        attr->type > FS_CHARACTER || attr->size_bytes > FS_FILE_SIZE_MAX)
+        return -EBADMSG;
+    attr->space_used_bytes = (record.segment_blocks + record.small_blocks) * BLOCK_BYTES;
+    *out_record = record;
+    *out_symlink = slice_of(whole + INODE_FIXED_BYTES, symlink_size);
+    return 0;
+}
+
+size_t name_entry_encode(const struct name_entry *entry, uint8_t *out)
+{
+    assert(entry->name.size >= 1 && entry->name.size <= FS_NAME_SIZE_MAX);
+    uint8_t *to = put8(out, entry->slot);
+    to = put64(to, entry->inode);
+    to = put8(to, (uint8_t)entry->name.size);
+    memcpy(to, entry->name.data, entry->name.size);
+    return 10 + entry->name.size;
+}
+
+int name_entry_decode(struct slice *value, struct name_entry *out_entry)
+{
+    if (value->size < 11)
+        return -EBADMSG;
+    size_t name_size = value->data[9];
+    if (name_size == 0 || value->size < 10 + name_size)
+        return -EBADMSG;
+    out_entry->slot = value->data[0];
+    out_entry->inode = load_be64(value->data + 1);
+    out_entry->name = slice_of(value->data + 10, name_size);
+    *value = slice_of(value->data + 10 + name_size, value->size - 10 - name_size);
+    return 0;
+}
+
+static uint64_t load_be48(const uint8_t *from)
+{
+    return (uint64_t)load_be16(from) << 32 | load_be32(from + 2);
+}
+
+static uint8_t *put48(uint8_t *to, uint64_t value)
+{
+    assert(value <= ADDRESS_MAX);
+    return put32(put16(to, (uint16_t)(value >> 32)), (uint32_t)value);
+}
+
+size_t group_encode(const struct block *blocks, uint8_t *out)
+{
+    uint8_t *to = put8(out, VALUE_VERSION);
+    for (unsigned first = 0; first < GROUP_BLOCKS;) {
+        if (blocks[first].kind != BLOCK_SEGMENT) {
+            first++;
+            continue;
+        }
+        unsigned count = 1;
+        while (first + count < GROUP_BLOCKS && blocks[first + count].kind == BLOCK_SEGMENT &&
+               blocks[first + count].address == blocks[first].address + count)
+            count++;
+        to = put48(put8(put8(to, (uint8_t)first), (uint8_t)count), blocks[first].address);
+        for (unsigned i = 0; i < count; i++)
+            to = put64(to, blocks[first + i].checksum);
+        first += count;
+    }
+    size_t size = (size_t)(to - out);
+    return size == 1 ? 0 : size;
+}
+
+int group_decode(struct slice value, struct block *blocks)
+{
+    int err = value_open(&value);
+    if (err < 0)
+        return err;
+    const uint8_t *from = value.data;
+    size_t left = value.size;
+    unsigned next = 0;
+    while (left > 0) {
+        if (left < 8)
+            return -EBADMSG;
+        unsigned first = from[0];
+        unsigned count = from[1];
+        uint64_t address = load_be48(from + 2);
+        from += 8;
+        left -= 8;
+        if (first < next || count == 0 || first + count > GROUP_BLOCKS || left < 8 * (size_t)count)
+            return -EBADMSG;
+        for (unsigned i = 0; i < count; i++) {
+            blocks[first + i] = (struct block){ .kind = BLOCK_SEGMENT,
+                .address = (address + i) & ADDRESS_MAX,
+                .checksum = load_be64(from + 8 * (size_t)i) };
+        }
+        from += 8 * (size_t)count;
+        left -= 8 * (size_t)count;
+        next = first + count;
+    }
+    return 0;
+}
+
+void volume_state_encode(const struct volume_state *state, uint8_t out[STATE_BYTES])
+{
+    memset(out, 0, STATE_BYTES); /* the rest is kept for later versions */
+    uint8_t *to = put8(out, VALUE_VERSION);
+    to = put8(to, state->is_clean ? 1 : 0);
+    to = put64(to, state->batch);
+    to = put64(to, state->inode_ceiling);
+    to = put64(to, state->change_ceiling);
+    to = put64(to, state->change_floor);
+    to = put64(to, state->segment_ceiling);
+    to = put64(to, state->used_bytes);
+    to = put64(to, state->used_files);
+    to = put64(to, state->freed_from);
+    assert(to <= out + STATE_BYTES);
+}
+
+int volume_state_decode(struct slice value, struct volume_state *out_state)
+{
+    if (value.size < STATE_BYTES)
+        return -EBADMSG;
+    int err = value_open(&value);
+    if (err < 0)
+        return err;
+    out_state->is_clean = value.data[0] != 0;
+    const uint8_t *from = value.data + 1;
+    out_state->batch = take64(&from);
+    out_state->inode_ceiling = take64(&from);
+    out_state->change_ceiling = take64(&from);
+    out_state->change_floor = take64(&from);
+    out_state->segment_ceiling = take64(&from);
+    out_state->used_bytes = take64(&from);
+    out_state->used_files = take64(&from);
+    out_state->freed_from = take64(&from);
+    return 0;
+}
+
+void block_range_encode(const struct block_range *range, uint8_t out[BLOCK_RANGE_BYTES])
+{
+    assert(range->count > 0 && range->count < RANGE_LIVE);
+    put32(put48(out, range->address), range->count | (range->is_live ? RANGE_LIVE : 0));
+}
+
+int block_range_decode(struct slice *value, struct block_range *out_range)
+{
+    if (value->size < BLOCK_RANGE_BYTES)
+        return -EBADMSG;
+    uint32_t count = load_be32(value->data + 6);
+    out_range->address = load_be48(value->data);
+    out_range->count = count & ~RANGE_LIVE;
+    out_range->is_live = (count & RANGE_LIVE) != 0;
+    *value = slice_of(value->data + BLOCK_RANGE_BYTES, value->size - BLOCK_RANGE_BYTES);
+    return out_range->count > 0 ? 0 : -EBADMSG;
+}

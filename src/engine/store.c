@@ -1,0 +1,313 @@
+/*
+ * engine/store.c - RocksDB in the project's error shape (room: engine).
+ */
+#include "engine/store.h"
+
+#include <rocksdb/c.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define BLOOM_BITS_PER_KEY 10
+#define BLOB_BYTES_MIN     1024u
+#define OPEN_FILES_MAX     64 /* table files one database holds open */
+#define LOG_FATAL_ONLY     4  /* RocksDB's InfoLogLevel */
+#define ERROR_TEXT_MAX     400
+
+struct store_shared {
+    rocksdb_options_t *options;
+    rocksdb_block_based_table_options_t *table_options;
+    rocksdb_cache_t *cache;
+    rocksdb_env_t *env;
+    rocksdb_writeoptions_t *write;
+    rocksdb_flushoptions_t *flush;
+    rocksdb_readoptions_t *read;
+};
+
+struct store {
+    struct store_shared *shared;
+    rocksdb_t *db;
+    char name[64];
+};
+
+struct store_iterator {
+    struct store *store;
+    rocksdb_readoptions_t *options;
+    rocksdb_iterator_t *iterator;
+    struct key end; /* RocksDB keeps a pointer to it */
+    bool is_started;
+};
+
+/* Takes over RocksDB's message `text`. */
+static int store_error(const char *name, const char *what, char *text)
+{
+    int err = -EIO;
+    if (strstr(text, "No space left") != NULL)
+        err = -ENOSPC;
+    else if (strstr(text, "lock ") != NULL || strstr(text, "LOCK") != NULL)
+        err = -EBUSY;
+    else if (strstr(text, "does not exist (create_if_missing") != NULL)
+        err = -ENOENT;
+    else if (strstr(text, "Corruption") != NULL || strstr(text, "Invalid argument") != NULL)
+        err = -EBADMSG;
+    char quoted[ERROR_TEXT_MAX];
+    LOG_ERROR("database failed", "fs=%s doing=%s text=%s", name, what,
+        log_quote(quoted, sizeof quoted, slice_str(text)));
+    rocksdb_free(text);
+    return err;
+}
+
+static void set_table_options(struct store_shared *shared, const struct store_options *options)
+{
+    shared->cache = rocksdb_cache_create_lru(options->cache_bytes);
+    shared->table_options = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(shared->table_options, shared->cache);
+    rocksdb_block_based_options_set_filter_policy(
+        shared->table_options, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(shared->table_options, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
+        shared->table_options, 1);
+    rocksdb_block_based_options_set_format_version(shared->table_options, 5);
+    rocksdb_options_set_block_based_table_factory(shared->options, shared->table_options);
+}
+
+int store_shared_new(const struct store_options *options, struct store_shared **out_shared)
+{
+    struct store_shared *shared = calloc(1, sizeof *shared);
+    if (shared == NULL)
+        return -ENOMEM;
+    shared->env = rocksdb_create_default_env();
+    rocksdb_env_set_background_threads(shared->env, 2);
+    rocksdb_env_set_high_priority_background_threads(shared->env, 1);
+    rocksdb_options_t *opt = rocksdb_options_create();
+    shared->options = opt;
+    set_table_options(shared, options);
+    rocksdb_options_set_env(opt, shared->env);
+    rocksdb_options_set_paranoid_checks(opt, 1);
+    rocksdb_options_set_write_buffer_size(opt, options->write_buffer_bytes);
+    rocksdb_options_set_max_write_buffer_number(opt, 3);
+    rocksdb_options_set_max_background_jobs(opt, 3);
+    rocksdb_options_set_max_open_files(opt, OPEN_FILES_MAX);
+    rocksdb_options_set_compression(opt, rocksdb_lz4_compression);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(opt, 1);
+    rocksdb_options_set_bytes_per_sync(opt, 1 << 20);
+    /* The data of small files stands in files of its own: sorting the keys does not copy it again. */
+    rocksdb_options_set_enable_blob_files(opt, 1);
+    rocksdb_options_set_min_blob_size(opt, BLOB_BYTES_MIN);
+    rocksdb_options_set_blob_file_size(opt, options->write_buffer_bytes);
+    rocksdb_options_set_blob_compression_type(opt, rocksdb_no_compression);
+    rocksdb_options_set_enable_blob_gc(opt, 1);
+    rocksdb_options_set_blob_gc_force_threshold(opt, 0.5);
+    /* One thread writes: nothing to coordinate. */
+    rocksdb_options_set_allow_concurrent_memtable_write(opt, 0);
+    rocksdb_options_set_enable_write_thread_adaptive_yield(opt, 0);
+    rocksdb_options_set_stats_dump_period_sec(opt, 0);
+    /* On a full disk a line of its LOG fails, and the next one fails an assertion of RocksDB. What matters it also
+     * returns, and we log that. */
+    rocksdb_options_set_info_log_level(opt, LOG_FATAL_ONLY);
+    rocksdb_options_set_keep_log_file_num(opt, 2);
+    rocksdb_options_set_skip_stats_update_on_db_open(opt, 1);
+    shared->write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(shared->write, 1); /* engine/journal.h is the log */
+    shared->flush = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(shared->flush, 1);
+    shared->read = rocksdb_readoptions_create();
+    *out_shared = shared;
+    return 0;
+}
+
+void store_shared_free(struct store_shared *shared)
+{
+    if (shared == NULL)
+        return;
+    rocksdb_readoptions_destroy(shared->read);
+    rocksdb_writeoptions_destroy(shared->write);
+    rocksdb_flushoptions_destroy(shared->flush);
+    rocksdb_options_destroy(shared->options);
+    rocksdb_block_based_options_destroy(shared->table_options);
+    rocksdb_cache_destroy(shared->cache);
+    rocksdb_env_destroy(shared->env);
+    free(shared);
+}
+
+int store_open(struct store_shared *shared, const char *path, const char *name, bool create,
+    struct store **out_store)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return -ENOMEM;
+    store->shared = shared;
+    size_t name_size = min_size(strlen(name), sizeof store->name - 1);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): calloc() has put the NUL there
+    memcpy(store->name, name, name_size);
+    rocksdb_options_t *options = rocksdb_options_create_copy(shared->options);
+    rocksdb_options_set_create_if_missing(options, create ? 1 : 0);
+    char *text = NULL;
+    store->db = rocksdb_open(options, path, &text);
+    rocksdb_options_destroy(options);
+    if (text != NULL) {
+        int err = store_error(name, "open", text);
+        free(store);
+        return err;
+    }
+    *out_store = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    rocksdb_close(store->db);
+    free(store);
+}
+
+int store_get(struct store *store, const struct key *key, struct store_value *out_value)
+{
+    char *text = NULL;
+    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned(
+        store->db, store->shared->read, (const char *)key->bytes, key->size, &text);
+    if (text != NULL)
+        return store_error(store->name, "get", text);
+    if (pin == NULL)
+        return -ENOENT;
+    size_t size = 0;
+    const char *data = rocksdb_pinnableslice_value(pin, &size);
+    *out_value = (struct store_value){ slice_of(data, size), pin };
+    return 0;
+}
+
+void store_value_release(struct store_value *value)
+{
+    rocksdb_pinnableslice_destroy(value->pin);
+    value->pin = NULL;
+}
+
+int store_scan(struct store *store, const struct key *from, const struct key *end,
+    struct store_iterator **out_iterator)
+{
+    struct store_iterator *iterator = calloc(1, sizeof *iterator);
+    if (iterator == NULL)
+        return -ENOMEM;
+    iterator->store = store;
+    iterator->end = *end;
+    iterator->options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(
+        iterator->options, (const char *)iterator->end.bytes, iterator->end.size);
+    iterator->iterator = rocksdb_create_iterator(store->db, iterator->options);
+    rocksdb_iter_seek(iterator->iterator, (const char *)from->bytes, from->size);
+    *out_iterator = iterator;
+    return 0;
+}
+
+int store_scan_next(struct store_iterator *iterator, struct slice *out_key, struct slice *out_value)
+{
+    if (iterator->is_started)
+        rocksdb_iter_next(iterator->iterator);
+    iterator->is_started = true;
+    if (!rocksdb_iter_valid(iterator->iterator)) {
+        char *text = NULL;
+        rocksdb_iter_get_error(iterator->iterator, &text);
+        return text == NULL ? 0 : store_error(iterator->store->name, "scan", text);
+    }
+    size_t size = 0;
+    const char *data = rocksdb_iter_key(iterator->iterator, &size);
+    *out_key = slice_of(data, size);
+    data = rocksdb_iter_value(iterator->iterator, &size);
+    *out_value = slice_of(data, size);
+    return 1;
+}
+
+void store_scan_end(struct store_iterator *iterator)
+{
+    if (iterator == NULL)
+        return;
+    rocksdb_iter_destroy(iterator->iterator);
+    rocksdb_readoptions_destroy(iterator->options);
+    free(iterator);
+}
+
+/* RocksDB's own type under our name: its functions are all that is called on it. */
+static rocksdb_writebatch_t *inner(struct store_batch *batch)
+{
+    return (rocksdb_writebatch_t *)(void *)batch;
+}
+
+int store_batch_new(struct store_batch **out_batch)
+{
+    *out_batch = (struct store_batch *)(void *)rocksdb_writebatch_create();
+    return *out_batch == NULL ? -ENOMEM : 0;
+}
+
+void store_batch_free(struct store_batch *batch)
+{
+    if (batch != NULL)
+        rocksdb_writebatch_destroy(inner(batch));
+}
+
+void store_batch_clear(struct store_batch *batch)
+{
+    rocksdb_writebatch_clear(inner(batch));
+}
+
+void store_batch_put(struct store_batch *batch, const struct key *key, struct slice value)
+{
+    rocksdb_writebatch_put(
+        inner(batch), (const char *)key->bytes, key->size, (const char *)value.data, value.size);
+}
+
+void store_batch_delete(struct store_batch *batch, const struct key *key)
+{
+    rocksdb_writebatch_delete(inner(batch), (const char *)key->bytes, key->size);
+}
+
+void store_batch_mark(struct store_batch *batch)
+{
+    rocksdb_writebatch_set_save_point(inner(batch));
+}
+
+void store_batch_undo(struct store_batch *batch)
+{
+    char *text = NULL;
+    rocksdb_writebatch_rollback_to_save_point(inner(batch), &text);
+    assert(text == NULL); /* there is a mark */
+}
+
+void store_batch_forget(struct store_batch *batch)
+{
+    char *text = NULL;
+    rocksdb_writebatch_pop_save_point(inner(batch), &text);
+    assert(text == NULL);
+}
+
+struct slice store_batch_bytes(struct store_batch *batch)
+{
+    size_t size = 0;
+    const char *data = rocksdb_writebatch_data(inner(batch), &size);
+    return slice_of(data, size);
+}
+
+int store_apply(struct store *store, struct store_batch *batch)
+{
+    char *text = NULL;
+    rocksdb_write(store->db, store->shared->write, inner(batch), &text);
+    return text == NULL ? 0 : store_error(store->name, "write", text);
+}
+
+int store_apply_bytes(struct store *store, struct slice bytes)
+{
+    rocksdb_writebatch_t *batch =
+        rocksdb_writebatch_create_from((const char *)bytes.data, bytes.size);
+    if (batch == NULL)
+        return -ENOMEM;
+    int err = store_apply(store, (struct store_batch *)(void *)batch);
+    rocksdb_writebatch_destroy(batch);
+    return err;
+}
+
+int store_flush(struct store *store)
+{
+    char *text = NULL;
+    rocksdb_flush(store->db, store->shared->flush, &text);
+    return text == NULL ? 0 : store_error(store->name, "flush", text);
+}

@@ -1,0 +1,447 @@
+/*
+ * engine/volume.c - making, opening, closing and destroying one file system (room: engine).
+ *
+ * DIR/<fs_id>/format says what it is; it is written last when a file system is made, so that a
+ * directory without it is the rest of an attempt.
+ */
+#include "engine/volume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/sys.h"
+#include "engine/reclaim.h"
+
+#define FORMAT_VERSION    1
+#define FORMAT_SIZE_MAX   512u
+#define SPACE_CHECK_MS    200u
+#define SEGMENT_FDS_MAX   256u
+#define INODE_CEILING_NEW (INODE_FIRST + 65536)
+#define PATH_SIZE_MAX     4096u
+
+struct fs_time volume_now(void)
+{
+    struct clock_time now = clock_wall();
+    return (struct fs_time){ now.seconds, now.nanoseconds };
+}
+
+void volume_fail(struct volume *volume, const char *what, int err)
+{
+    if (atomic_exchange(&volume->is_failed, true))
+        return;
+    volume->writeverf = random_u64();
+    LOG_ERROR("file system is read-only now: the disk did not take what it was given",
+        "fs=%s doing=\"%s\" error=%d", volume->fs_id, what, err);
+}
+
+bool volume_is_nearly_full(struct volume *volume)
+{
+    uint64_t now_ms = clock_coarse_ms();
+    uint64_t checked_ms = volume->space_checked_ms;
+    if (LIKELY(now_ms - checked_ms < SPACE_CHECK_MS) ||
+        !atomic_compare_exchange_strong(&volume->space_checked_ms, &checked_ms, now_ms))
+        return volume->is_nearly_full;
+    struct statvfs st;
+    if (fstatvfs(volume->dir_fd, &st) < 0)
+        return volume->is_nearly_full;
+    bool is_full = (uint64_t)st.f_bavail * st.f_frsize < volume->engine->options.reserve_bytes;
+    if (is_full && !volume->is_nearly_full)
+        LOG_WARN("disk is nearly full: only deletions are taken", "fs=%s", volume->fs_id);
+    volume->is_nearly_full = is_full;
+    return is_full;
+}
+
+/* What the format file says. */
+struct format {
+    uint32_t segment_blocks;
+    uint8_t uuid[UUID_BYTES];
+    struct hash_key name_key;
+};
+
+static int format_write(int dir_fd, const struct format *format)
+{
+    char text[FORMAT_SIZE_MAX];
+    char uuid[2 * UUID_BYTES + 1];
+    for (size_t i = 0; i < UUID_BYTES; i++)
+        (void)snprintf(uuid + 2 * i, 3, "%02x", format->uuid[i]);
+    int size = snprintf(text, sizeof text,
+        "shoal-engine %d\nuuid %s\nname-key %016" PRIx64 "%016" PRIx64 "\nsegment-blocks %u\n",
+        FORMAT_VERSION, uuid, format->name_key.k0, format->name_key.k1, format->segment_blocks);
+    return sys_replace_file(dir_fd, "format", text, (size_t)size, 0600);
+}
+
+/* Errors: -ENOENT; -EPROTO: newer; -EBADMSG. */
+static int format_read(int dir_fd, struct format *out_format)
+{
+    char *text;
+    int err = sys_read_file(dir_fd, "format", FORMAT_SIZE_MAX, &text);
+    if (err < 0)
+        return err == -EFBIG ? -EBADMSG : err;
+    unsigned version = 0;
+    char uuid[2 * UUID_BYTES + 1] = "";
+    struct format format = { 0 };
+    // NOLINTNEXTLINE(cert-err34-c): what does not fit is refused below, by values and their count
+    int fields = sscanf(text,
+        "shoal-engine %u uuid %32[0-9a-f] name-key %16" SCNx64 "%16" SCNx64 " segment-blocks %u",
+        &version, uuid, &format.name_key.k0, &format.name_key.k1, &format.segment_blocks);
+    free(text);
+    if (fields < 1 || version == 0)
+        return -EBADMSG;
+    if (version > FORMAT_VERSION)
+        return -EPROTO;
+    uint32_t blocks = format.segment_blocks;
+    if (fields != 5 || strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
+        blocks > SEGMENT_BLOCKS_MAX || (blocks & (blocks - 1)) != 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        unsigned byte = 0;
+        // NOLINTNEXTLINE(cert-err34-c): two hexadecimal digits, as was checked
+        (void)sscanf(uuid + 2 * i, "%2x", &byte);
+        format.uuid[i] = (uint8_t)byte;
+    }
+    *out_format = format;
+    return 0;
+}
+
+static bool id_is_safe(const char *fs_id)
+{
+    size_t size = strlen(fs_id);
+    return size > 0 && size < FS_ID_SIZE && fs_id[0] != '.' && strchr(fs_id, '/') == NULL;
+}
+
+static int store_path(const struct engine *engine, const char *fs_id, char *out_path, size_t size)
+{
+    int written = snprintf(out_path, size, "%s/%s/meta", engine->directory, fs_id);
+    return written < 0 || (size_t)written >= size ? -ENAMETOOLONG : 0;
+}
+
+/* The root directory and the state of an empty file system. */
+static int write_first_records(struct store *store)
+{
+    struct fs_time now = volume_now();
+    struct inode_record root = { .parent = ROOT_INODE };
+    root.attr = (struct fs_attr){ .node = { ROOT_INODE, random_u64() },
+        .type = FS_DIRECTORY,
+        .mode = 0755,
+        .link_count = 2,
+        .change = 1,
+        .atime = now,
+        .mtime = now,
+        .ctime = now,
+        .btime = now };
+    struct volume_state state = { .inode_ceiling = INODE_FIRST,
+        .change_ceiling = 2,
+        .change_floor = 1,
+        .segment_ceiling = 1,
+        .used_files = 1,
+        .freed_from = 1,
+        .is_clean = true };
+    struct store_batch *batch;
+    int err = store_batch_new(&batch);
+    if (err < 0)
+        return err;
+    uint8_t value[INODE_BYTES_MAX];
+    struct key key;
+    key_make1(&key, KEY_INODE, ROOT_INODE);
+    size_t size = inode_record_encode(&root, slice_of(NULL, 0), value);
+    store_batch_put(batch, &key, slice_of(value, size));
+    uint8_t encoded[STATE_BYTES];
+    volume_state_encode(&state, encoded);
+    key_make0(&key, KEY_STATE);
+    store_batch_put(batch, &key, slice_of(encoded, sizeof encoded));
+    err = store_apply(store, batch);
+    if (err == 0)
+        err = store_flush(store);
+    store_batch_free(batch);
+    return err;
+}
+
+static int make_database(struct engine *engine, const char *fs_id)
+{
+    char path[PATH_SIZE_MAX];
+    int err = store_path(engine, fs_id, path, sizeof path);
+    if (err < 0)
+        return err;
+    struct store *store;
+    err = store_open(engine->stores, path, fs_id, true, &store);
+    if (err < 0)
+        return err;
+    err = write_first_records(store);
+    store_close(store);
+    return err;
+}
+
+int volume_create(struct engine *engine, const char *fs_id)
+{
+    if (!id_is_safe(fs_id))
+        return -EINVAL;
+    struct format format = { .segment_blocks = engine->options.segment_blocks };
+    int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
+    if (fd >= 0) {
+        int err = format_read(fd, &format);
+        (void)close(fd);
+        if (err != -ENOENT)
+            return err; /* it exists, or is something better left alone */
+        err = sys_remove_tree(engine->dir_fd, fs_id);
+        if (err < 0)
+            return err;
+    }
+    int err = sys_mkdirat(engine->dir_fd, fs_id, 0700);
+    if (err < 0)
+        return err;
+    fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    err = sys_mkdirat(fd, "data", 0700);
+    if (err == 0)
+        err = make_database(engine, fs_id);
+    if (err == 0) {
+        random_bytes(format.uuid, sizeof format.uuid);
+        random_bytes(&format.name_key, sizeof format.name_key);
+        err = format_write(fd, &format);
+    }
+    if (err == 0)
+        err = sys_fsync(engine->dir_fd);
+    (void)close(fd);
+    return err;
+}
+
+int volume_destroy(struct engine *engine, const char *fs_id)
+{
+    if (!id_is_safe(fs_id))
+        return -EINVAL;
+    int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -ENOENT)
+        return 0;
+    if (fd >= 0) { /* without it, what a crash leaves of the rest is no file system any more */
+        (void)unlinkat(fd, "format", 0);
+        int err = sys_fsync(fd);
+        (void)close(fd);
+        if (err < 0)
+            return err;
+    }
+    int err = sys_remove_tree(engine->dir_fd, fs_id);
+    return err < 0 ? err : sys_fsync(engine->dir_fd);
+}
+
+static int flush_store(void *context)
+{
+    struct volume *volume = context;
+    return store_flush(volume->store);
+}
+
+static int apply_journal(void *context, struct slice batch)
+{
+    struct volume *volume = context;
+    return store_apply_bytes(volume->store, batch);
+}
+
+static int read_state(struct volume *volume, struct volume_state *out_state)
+{
+    struct key key;
+    key_make0(&key, KEY_STATE);
+    struct store_value value;
+    int err = store_get(volume->store, &key, &value);
+    if (err < 0)
+        return err == -ENOENT ? -EBADMSG : err;
+    err = volume_state_decode(value.data, out_state);
+    store_value_release(&value);
+    return err;
+}
+
+/* Opens directories, format file and database. */
+static int open_files(struct volume *volume)
+{
+    struct engine *engine = volume->engine;
+    char path[PATH_SIZE_MAX];
+    int err = store_path(engine, volume->fs_id, path, sizeof path);
+    if (err < 0)
+        return err;
+    volume->dir_fd = sys_openat(engine->dir_fd, volume->fs_id, O_RDONLY | O_DIRECTORY, 0);
+    if (volume->dir_fd < 0)
+        return volume->dir_fd;
+    struct format format;
+    err = format_read(volume->dir_fd, &format);
+    if (err < 0)
+        return err;
+    volume->name_key = format.name_key;
+    volume->segment_blocks = format.segment_blocks;
+    memcpy(volume->uuid, format.uuid, UUID_BYTES);
+    err = store_open(engine->stores, path, volume->fs_id, false, &volume->store);
+    if (err < 0)
+        return err == -ENOENT ? -EBADMSG : err;
+    volume->data_fd = sys_openat(volume->dir_fd, "data", O_RDONLY | O_DIRECTORY, 0);
+    return volume->data_fd == -ENOENT ? -EBADMSG : min_int(volume->data_fd, 0);
+}
+
+/* Applies the batches that the database has not in tables. */
+static int replay_journal(struct volume *volume, struct volume_state *state)
+{
+    struct journal_options options = { .dir_fd = volume->dir_fd,
+        .salt = load_be64(volume->uuid),
+        .fs_id = volume->fs_id,
+        .pool = volume->engine->sync_pool,
+        .flush = flush_store,
+        .context = volume };
+    int err = journal_open(&options, &volume->journal);
+    uint64_t last = 0;
+    if (err == 0)
+        err = journal_replay(volume->journal, state->batch, apply_journal, &last);
+    if (err == 0 && last > state->batch)
+        err = read_state(volume, state);
+    if (err == 0 && state->batch < last)
+        err = -EBADMSG;
+    return err;
+}
+
+/* Numbers go on above all that the last run may have used. */
+static void start_numbers(struct volume *volume, struct volume_state *state)
+{
+    volume->inode_next = max_u64(state->inode_ceiling, INODE_FIRST);
+    volume->change_next = state->change_ceiling;
+    if (!state->is_clean)
+        state->change_floor = state->change_ceiling;
+    volume->change_floor = state->change_floor;
+    volume->generation = random_u64();
+    volume->writeverf = random_u64();
+    volume->used_bytes = state->used_bytes;
+    volume->used_files = state->used_files;
+    volume->batch_number = state->batch;
+    volume->background.checkpoint_batch = state->batch;
+    state->is_clean = false;
+}
+
+static int find_root(struct volume *volume)
+{
+    struct inode *inode;
+    int err = inode_acquire(volume, ROOT_INODE, &inode);
+    if (err < 0)
+        return err == -ESTALE ? -EBADMSG : err;
+    volume->root = inode->record.attr.node;
+    inode_unpin(&volume->inodes, inode);
+    return 0;
+}
+
+static int start(struct volume *volume, struct volume_state *state)
+{
+    struct engine *engine = volume->engine;
+    struct segments_options options = { .dir_fd = volume->data_fd,
+        .segment_blocks = volume->segment_blocks,
+        .uuid = volume->uuid,
+        .fs_id = volume->fs_id,
+        .pool = engine->pool,
+        .fd_max = SEGMENT_FDS_MAX,
+        .spare_bytes = engine->options.reserve_bytes / 2,
+        .next_id = max_u64(state->segment_ceiling, 1) };
+    start_numbers(volume, state);
+    int err = segments_init(&volume->segments, &options);
+    if (err == 0)
+        err = inode_cache_init(&volume->inodes, &engine->cached_bytes, engine->options.cache_bytes);
+    if (err == 0)
+        err = reclaim_load_segments(volume, state);
+    if (err == 0)
+        err = reclaim_load_orphans(volume);
+    if (err == 0)
+        err = find_root(volume);
+    if (err == 0)
+        err = committer_start(&volume->committer, volume, state);
+    /* Folds the log of freed blocks, and with the first batch the new ceilings are on the disk
+     * before any of the numbers is used. */
+    if (err == 0)
+        err = reclaim_checkpoint(volume, false);
+    return err;
+}
+
+/* Undoes what there is of a volume, also a half-opened one. */
+static void teardown(struct volume *volume)
+{
+    committer_stop(&volume->committer);
+    background_fini(volume);
+    if (volume->inodes.bytes != NULL)
+        inode_cache_fini(&volume->inodes);
+    segments_fini(&volume->segments);
+    journal_close(volume->journal);
+    store_close(volume->store);
+    if (volume->data_fd >= 0)
+        (void)close(volume->data_fd);
+    if (volume->dir_fd >= 0)
+        (void)close(volume->dir_fd);
+    free(volume);
+}
+
+static void log_refusal(const char *fs_id, int err)
+{
+    const char *reason = "see error";
+    if (err == -EBUSY)
+        reason = "another process has it open";
+    else if (err == -EPROTO)
+        reason = "its format is newer than this program";
+    else if (err == -EBADMSG)
+        reason = "it is damaged";
+    LOG_ERROR("file system cannot be opened", "fs=%s error=%d reason=\"%s\"", fs_id, err, reason);
+}
+
+int volume_open(struct engine *engine, const char *fs_id, struct volume **out_volume)
+{
+    if (!id_is_safe(fs_id))
+        return -ENOENT;
+    struct volume *volume = aligned_alloc(64, round_up(sizeof *volume, 64));
+    if (volume == NULL)
+        return -ENOMEM;
+    memset(volume, 0, sizeof *volume);
+    volume->fs.ops = &engine_ops;
+    volume->engine = engine;
+    volume->dir_fd = -1;
+    volume->data_fd = -1;
+    memcpy(volume->fs_id, fs_id, strlen(fs_id));
+    background_init(volume);
+    struct volume_state state = { 0 };
+    int err = open_files(volume);
+    if (err == 0)
+        err = read_state(volume, &state);
+    if (err == 0)
+        err = replay_journal(volume, &state);
+    bool was_clean = state.is_clean;
+    if (err == 0)
+        err = start(volume, &state);
+    if (err < 0) {
+        if (err != -ENOENT)
+            log_refusal(fs_id, err);
+        background_stop(volume);
+        teardown(volume);
+        return err;
+    }
+    background_start(volume);
+    LOG_INFO("file system opened", "fs=%s inodes=%" PRIu64 " bytes=%" PRIu64 " recovered=%s", fs_id,
+        state.used_files, state.used_bytes, was_clean ? "no" : "yes");
+    *out_volume = volume;
+    return 0;
+}
+
+/* The last batch says so, and nothing is left for the journal to replay. */
+static int close_in_order(struct volume *volume)
+{
+    int err = reclaim_checkpoint(volume, true);
+    if (err == 0)
+        err = store_flush(volume->store);
+    if (err == 0)
+        journal_seal(volume->journal, volume->batch_number);
+    return err;
+}
+
+void volume_close(struct volume *volume)
+{
+    if (volume == NULL)
+        return;
+    background_stop(volume);
+    if (!volume->is_failed && close_in_order(volume) < 0)
+        LOG_WARN(
+            "file system was not closed in order; it recovers when opened", "fs=%s", volume->fs_id);
+    LOG_INFO("file system closed", "fs=%s", volume->fs_id);
+    teardown(volume);
+}

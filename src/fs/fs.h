@@ -1,0 +1,372 @@
+/*
+ * fs/fs.h - what a file-system backend offers; the protocols know nothing else of it.
+ *
+ * Always holds, for every backend:
+ *  1. A call that changes something returns only when the change survives a power cut, and no call
+ * shows a state that a power cut could undo. (Exception: FS_UNSTABLE writes, until fs_commit().)
+ *  2. A change is atomic: a reader, and whoever opens the file system after a crash, sees all of it
+ * or nothing.
+ *  3. Calls may wait for storage, never for another client. They may be made from a fiber of a
+ * reactor, which then serves others, or from any thread, which then blocks. No lock may be held
+ * across one.
+ *  4. Permissions are checked here, at the moment of the change, by the rules of fs/perm.h, with
+ * the `cred` that is given. A NULL `cred` is the server itself: everything is allowed.
+ *
+ * All functions are thread-safe. Errors are -errno; beside those listed: -EIO (device, or a
+ * checksum that does not match), -ESTALE (the node is gone), -ENOMEM, -EROFS, and for changes
+ * -ENOSPC and -EDQUOT. Sources: RFC 8881; POSIX.1-2017.
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define FS_NAME_SIZE_MAX    255u
+#define FS_SYMLINK_SIZE_MAX 4080u                    /* EFS: quotas */
+#define FS_FILE_SIZE_MAX    UINT64_C(52673613135872) /* EFS: 47.9 TiB */
+#define FS_LINK_COUNT_MAX   32000u
+#define FS_VERIFIER_SIZE    8u
+#define FS_IO_SIZE_MAX      (1u << 20) /* of one read or write */
+#define FS_COOKIE_FIRST     3u         /* 0, 1 and 2 are NFSv4's own */
+
+enum fs_type {
+    FS_REGULAR = 1,
+    FS_DIRECTORY,
+    FS_SYMLINK,
+    FS_FIFO,
+    FS_SOCKET,
+    FS_BLOCK,
+    FS_CHARACTER,
+};
+
+/* What names a file for ever: opaque to callers, comparable byte by byte. In the embedded engine:
+ * the inode number and its generation. */
+struct fs_node {
+    uint64_t inode;
+    uint64_t generation;
+};
+
+static inline bool fs_node_equal(struct fs_node a, struct fs_node b)
+{
+    return a.inode == b.inode && a.generation == b.generation;
+}
+
+struct fs_time {
+    int64_t seconds;
+    uint32_t nanoseconds; /* below 1,000,000,000 */
+};
+
+struct fs_attr {
+    struct fs_node node; /* node.inode is the file id that users see; never 0 */
+    enum fs_type type;
+    uint32_t mode; /* the 12 permission bits */
+    uint32_t link_count;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t device_major; /* of FS_BLOCK and FS_CHARACTER */
+    uint32_t device_minor;
+    uint64_t size_bytes;
+    uint64_t space_used_bytes;
+    uint64_t change; /* grows with each change of data or attributes; persistent */
+    struct fs_time atime;
+    struct fs_time mtime;
+    struct fs_time ctime;
+    struct fs_time btime; /* of birth */
+};
+
+/* Who asks. Borrowed for the call. */
+struct fs_cred {
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t group_count; /* supplementary; 0..16 */
+    const uint32_t *groups;
+};
+
+enum fs_time_how { FS_TIME_KEEP, FS_TIME_SERVER, FS_TIME_CLIENT };
+
+/* Attributes to set; those whose flag is false stay. */
+struct fs_setattr {
+    bool set_mode, set_uid, set_gid, set_size;
+    uint32_t mode;
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t size_bytes;
+    enum fs_time_how atime_how, mtime_how;
+    struct fs_time atime, mtime; /* for FS_TIME_CLIENT */
+    bool set_btime;
+    struct fs_time btime;
+    bool size_by_open_file; /* the size is set through a file opened for writing: no mode check */
+};
+
+/* A directory's change counter just before and after one change of it; always atomic. */
+struct fs_change {
+    uint64_t before;
+    uint64_t after;
+};
+
+enum fs_create_mode {
+    FS_CREATE_GUARDED,   /* -EEXIST when the name exists */
+    FS_CREATE_UNCHECKED, /* a name that exists is success, `out->existed` */
+    FS_CREATE_EXCLUSIVE, /* one that was made with the same verifier is success; else -EEXIST */
+};
+
+struct fs_create {
+    enum fs_type type;
+    enum fs_create_mode mode;           /* other than GUARDED for FS_REGULAR only */
+    uint8_t verifier[FS_VERIFIER_SIZE]; /* FS_CREATE_EXCLUSIVE: kept with the inode */
+    struct fs_setattr
+        attr;             /* default: mode 0, owner `cred`, group as the directory's setgid says */
+    struct slice symlink; /* FS_SYMLINK: the target, 1..FS_SYMLINK_SIZE_MAX bytes */
+    uint32_t device_major, device_minor;
+};
+
+struct fs_created {
+    struct fs_attr attr;
+    struct fs_change change; /* of the directory; before == after when nothing was made */
+    bool existed;
+};
+
+enum fs_stability { FS_UNSTABLE, FS_DATA_SYNC, FS_FILE_SYNC }; /* as stable_how4 */
+
+struct fs_written {
+    enum fs_stability stability; /* at least what was asked */
+    struct fs_attr attr;         /* after the write */
+};
+
+struct fs_dirent {
+    struct slice name;
+    uint64_t cookie;     /* FS_COOKIE_FIRST..2^63-1; the same for the life of the entry */
+    struct fs_attr attr; /* of what it names */
+    int attr_error;      /* 0, or why `attr` is not there (-ESTALE: removed meanwhile; -EIO) */
+};
+
+/* Takes one entry; false: no room, stop before it. May not call the file system. */
+typedef bool fs_emit(void *context, const struct fs_dirent *entry);
+
+struct fs_space {
+    uint64_t total_bytes, free_bytes, available_bytes;
+    uint64_t total_files, free_files;
+    uint64_t used_bytes; /* by file data of this file system */
+    uint64_t used_files;
+};
+
+/* Takes one recovery record; false stops the scan. */
+typedef bool fs_record_emit(void *context, struct slice key, struct slice value);
+
+struct fs_rename {
+    struct fs_node from_dir;
+    struct slice from_name;
+    struct fs_node to_dir;
+    struct slice to_name;
+};
+
+struct fs_renamed {
+    struct fs_change from_change; /* of from_dir */
+    struct fs_change to_change; /* of to_dir; equal to from_change when it is the same directory */
+};
+
+struct fs_read {
+    size_t size; /* bytes read; fewer than asked only at the end of the file */
+    bool at_end; /* offset + size is at or beyond the end of the file */
+};
+
+struct fs_write {
+    uint64_t offset;
+    struct slice data; /* up to FS_IO_SIZE_MAX bytes */
+    enum fs_stability stability;
+    const struct fs_cred *cred; /* only to decide whether setuid and setgid bits are cleared */
+};
+
+struct fs;
+
+/* Every backend fills one of these; no member is NULL. What each does stands at its wrapper below.
+ */
+struct fs_ops {
+    const char *name;
+    int (*root)(struct fs *fs, struct fs_node *out_node);
+    int (*getattr)(struct fs *fs, struct fs_node node, struct fs_attr *out_attr);
+    int (*setattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        const struct fs_setattr *change, struct fs_attr *out_attr);
+    int (*lookup)(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct slice name,
+        struct fs_attr *out_attr);
+    int (*parent)(
+        struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr);
+    int (*create)(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct slice name,
+        const struct fs_create *how, struct fs_created *out);
+    int (*link)(struct fs *fs, const struct fs_cred *cred, struct fs_node node, struct fs_node dir,
+        struct slice name, struct fs_change *out_change);
+    int (*remove)(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct slice name,
+        struct fs_change *out_change);
+    int (*rename)(struct fs *fs, const struct fs_cred *cred, const struct fs_rename *how,
+        struct fs_renamed *out);
+    int (*readlink)(
+        struct fs *fs, struct fs_node node, uint8_t *buffer, size_t capacity, size_t *out_size);
+    int (*readdir)(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, uint64_t cookie,
+        fs_emit *emit, void *context);
+    int (*read)(struct fs *fs, struct fs_node node, uint64_t offset, uint8_t *buffer, size_t size,
+        struct fs_read *out);
+    int (*write)(
+        struct fs *fs, struct fs_node node, const struct fs_write *write, struct fs_written *out);
+    int (*commit)(struct fs *fs, struct fs_node node, uint64_t offset, uint64_t size_bytes);
+    void (*writeverf)(struct fs *fs, uint8_t out_verifier[FS_VERIFIER_SIZE]);
+    int (*hold)(struct fs *fs, struct fs_node node);
+    void (*release)(struct fs *fs, struct fs_node node);
+    int (*space)(struct fs *fs, struct fs_space *out_space);
+    int (*record_put)(struct fs *fs, struct slice key, struct slice value);
+    int (*record_delete)(struct fs *fs, struct slice key);
+    int (*record_scan)(struct fs *fs, fs_record_emit *emit, void *context);
+};
+
+struct fs {
+    const struct fs_ops *ops;
+};
+
+/* The root directory: owner 0:0, mode 0755 when new. */
+MUST_CHECK static inline int fs_root(struct fs *fs, struct fs_node *out_node)
+{
+    return fs->ops->root(fs, out_node);
+}
+
+/* The attributes, with all that was written so far by anyone, UNSTABLE too. Answers from memory
+ * when it can. No permission is needed. */
+MUST_CHECK static inline int fs_getattr(
+    struct fs *fs, struct fs_node node, struct fs_attr *out_attr)
+{
+    return fs->ops->getattr(fs, node, out_attr);
+}
+
+/* Sets attributes by POSIX's rules (chmod, chown, utimensat, truncate), all or none.
+ * Errors: -EPERM, -EACCES, -EINVAL (size of a non-file; -EISDIR of a directory), -EFBIG. */
+MUST_CHECK static inline int fs_setattr(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, const struct fs_setattr *change, struct fs_attr *out_attr)
+{
+    return fs->ops->setattr(fs, cred, node, change, out_attr);
+}
+
+/* Finds `name` (1..255 bytes, checked by the caller for the protocol's rules) in `dir`; needs
+ * search permission. Errors: -ENOENT, -ENOTDIR, -EACCES. */
+MUST_CHECK static inline int fs_lookup(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node dir, struct slice name, struct fs_attr *out_attr)
+{
+    return fs->ops->lookup(fs, cred, dir, name, out_attr);
+}
+
+/* The directory that holds `dir`; needs search permission on `dir`. Errors: -ENOENT at the root. */
+MUST_CHECK static inline int fs_parent(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr)
+{
+    return fs->ops->parent(fs, cred, dir, out_attr);
+}
+
+/* Makes a file, directory, symbolic link or special file, with its attributes, in one step.
+ * Errors: -EEXIST, -ENOTDIR, -EACCES, -EPERM, -EINVAL. */
+MUST_CHECK static inline int fs_create(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node dir, struct slice name, const struct fs_create *how, struct fs_created *out)
+{
+    return fs->ops->create(fs, cred, dir, name, how, out);
+}
+
+/* Gives `node` (not a directory: -EISDIR) one more name. Errors: -EEXIST, -EMLINK, -EACCES. */
+MUST_CHECK static inline int fs_link(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+    struct fs_node dir, struct slice name, struct fs_change *out_change)
+{
+    return fs->ops->link(fs, cred, node, dir, name, out_change);
+}
+
+/* Removes a name, of a directory too when it is empty (-ENOTEMPTY). A file whose last name goes
+ * lives on while it is held. Errors: -ENOENT, -EACCES, -EPERM (sticky directory). */
+MUST_CHECK static inline int fs_remove(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node dir, struct slice name, struct fs_change *out_change)
+{
+    return fs->ops->remove(fs, cred, dir, name, out_change);
+}
+
+/* Renames, replacing what stands at the new name if it may. Both names of one inode: nothing
+ * happens. Errors: -ENOENT, -EISDIR (file onto directory), -ENOTDIR (directory onto file),
+ * -ENOTEMPTY, -EINVAL (into its own subtree), -EACCES, -EPERM. */
+MUST_CHECK static inline int fs_rename(
+    struct fs *fs, const struct fs_cred *cred, const struct fs_rename *how, struct fs_renamed *out)
+{
+    return fs->ops->rename(fs, cred, how, out);
+}
+
+/* The target of a symbolic link. Errors: -EINVAL when it is none, -ERANGE when `capacity` is small.
+ */
+MUST_CHECK static inline int fs_readlink(
+    struct fs *fs, struct fs_node node, uint8_t *buffer, size_t capacity, size_t *out_size)
+{
+    return fs->ops->readlink(fs, node, buffer, capacity, out_size);
+}
+
+/* Emits the entries whose cookie is greater than `cookie`, in the order of cookies, without "." and
+ * "..", until `emit` says no or none is left. Needs read permission. Gives 1 when all were emitted
+ * (the end of the directory), 0 when `emit` stopped it. Errors: -ENOTDIR, -EACCES. */
+MUST_CHECK static inline int fs_readdir(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node dir, uint64_t cookie, fs_emit *emit, void *context)
+{
+    return fs->ops->readdir(fs, cred, dir, cookie, emit, context);
+}
+
+/* Reads up to `size` bytes (at most FS_IO_SIZE_MAX) into `buffer`; holes are zeros. Every byte was
+ * verified against its checksum. The caller has checked permission. Errors: -EISDIR, -EINVAL. */
+MUST_CHECK static inline int fs_read(struct fs *fs, struct fs_node node, uint64_t offset,
+    uint8_t *buffer, size_t size, struct fs_read *out)
+{
+    return fs->ops->read(fs, node, offset, buffer, size, out);
+}
+
+/* Writes all of the data or nothing. The caller has checked permission. What is UNSTABLE is visible
+ * at once to everyone, and may be lost in a crash until fs_commit(). Errors: -EFBIG, -EISDIR,
+ * -EINVAL. */
+MUST_CHECK static inline int fs_write(
+    struct fs *fs, struct fs_node node, const struct fs_write *write, struct fs_written *out)
+{
+    return fs->ops->write(fs, node, write, out);
+}
+
+/* Makes all earlier writes of the range durable; `size_bytes` 0 means to the end of the file. */
+MUST_CHECK static inline int fs_commit(
+    struct fs *fs, struct fs_node node, uint64_t offset, uint64_t size_bytes)
+{
+    return fs->ops->commit(fs, node, offset, size_bytes);
+}
+
+/* A value that changes whenever UNSTABLE data may have been lost: at each opening, and after a
+ * failed write-back. */
+static inline void fs_writeverf(struct fs *fs, uint8_t out_verifier[FS_VERIFIER_SIZE])
+{
+    fs->ops->writeverf(fs, out_verifier);
+}
+
+/* Keeps the node's data readable and writable though its last name is removed, until as many
+ * fs_release() calls; forgotten when the process ends. Cheap; does not wait. */
+MUST_CHECK static inline int fs_hold(struct fs *fs, struct fs_node node)
+{
+    return fs->ops->hold(fs, node);
+}
+
+static inline void fs_release(struct fs *fs, struct fs_node node)
+{
+    fs->ops->release(fs, node);
+}
+
+MUST_CHECK static inline int fs_space(struct fs *fs, struct fs_space *out_space)
+{
+    return fs->ops->space(fs, out_space);
+}
+
+/* Small records (key up to 128 bytes, value up to 4 KiB) that the protocol keeps beside the files,
+ * durable on return: who may reclaim state after a restart. */
+MUST_CHECK static inline int fs_record_put(struct fs *fs, struct slice key, struct slice value)
+{
+    return fs->ops->record_put(fs, key, value);
+}
+
+MUST_CHECK static inline int fs_record_delete(struct fs *fs, struct slice key)
+{
+    return fs->ops->record_delete(fs, key);
+}
+
+MUST_CHECK static inline int fs_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
+{
+    return fs->ops->record_scan(fs, emit, context);
+}

@@ -1,0 +1,196 @@
+/*
+ * nfs/op_attr.c - ACCESS, GETATTR, SETATTR, VERIFY and NVERIFY (room: NFS).
+ *
+ * Sources: RFC 8881 sections 18.1, 18.7, 18.30, 18.31 and 18.15.
+ */
+#include "nfs/op_attr.h"
+#include "fs/perm.h"
+#include "nfs/attr.h"
+#include "nfs/compound.h"
+#include "nfs/pseudo.h"
+
+#define ACCESS_BITS_DIRECTORY \
+    (ACCESS4_READ | ACCESS4_LOOKUP | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE)
+#define ACCESS_BITS_FILE (ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_EXECUTE)
+
+/* ACCESS - which of the asked rights the user has; those of no meaning for the type are not reported on. */
+enum nfsstat4 op_access(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    enum nfsstat4 status = place_get_attr(compound, &compound->current);
+    if (status != NFS4_OK)
+        return status;
+    const struct fs_attr *attr = &compound->current.attr;
+    bool is_directory = attr->type == FS_DIRECTORY;
+    uint32_t known = is_directory ? ACCESS_BITS_DIRECTORY : ACCESS_BITS_FILE;
+    unsigned granted = perm_granted(&compound->cred, attr, PERM_READ | PERM_WRITE | PERM_EXECUTE);
+    if (place_is_pseudo(&compound->current))
+        granted &= ~(unsigned)PERM_WRITE;
+    uint32_t access = 0;
+    if ((granted & PERM_READ) != 0)
+        access |= ACCESS4_READ;
+    if ((granted & PERM_WRITE) != 0)
+        access |= ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE;
+    if ((granted & PERM_EXECUTE) != 0)
+        access |= ACCESS4_LOOKUP | ACCESS4_EXECUTE;
+    res->opaccess.resok4.supported = known & arg->opaccess.access;
+    res->opaccess.resok4.access = known & access & arg->opaccess.access;
+    return NFS4_OK;
+}
+
+/* Everything but the file's own attributes. `space` gets what is in *out_space's type when `mask` wants it. */
+enum nfsstat4 attr_source_init(struct compound *compound, struct place *place,
+    const struct attr_mask *mask, struct fs_space *space, struct attr_source *out)
+{
+    *out = (struct attr_source){ .minor = compound->minor,
+        .fh = place_fh(place),
+        .fh_key = &compound->server->options.fh_key,
+        .lease_s = compound->server->options.lease_ms / 1000 };
+    if (!attr_mask_meets(mask, &attr_mask_space))
+        return NFS4_OK;
+    *space = (struct fs_space){ 0 };
+    out->space = space;
+    return place_is_pseudo(place) ? NFS4_OK : nfs_status(fs_space(place->volume->fs, space));
+}
+
+uint64_t attr_mounted_on_fileid(
+    const struct compound *compound, const struct nfs_volume *volume, struct fs_node node)
+{
+    bool is_junction =
+        compound->conn->volume == NULL && volume != NULL && fs_node_equal(node, volume->root);
+    return is_junction ? pseudo_junction_fileid(volume->tag) : node.inode;
+}
+
+/* The current file's attributes, encoded as an fattr4. */
+static enum nfsstat4 put_current(
+    struct compound *compound, struct xdr_encoder *enc, const struct attr_plan *plan)
+{
+    struct place *current = &compound->current;
+    struct attr_source source;
+    struct fs_space space;
+    enum nfsstat4 status = place_get_attr(compound, current);
+    if (status != NFS4_OK)
+        return status;
+    status = attr_source_init(compound, current, &plan->mask, &space, &source);
+    if (status != NFS4_OK)
+        return status;
+    source.attr = &current->attr;
+    source.mounted_on_fileid =
+        attr_mounted_on_fileid(compound, current->volume, current->attr.node);
+    attr_put(enc, &source, plan);
+    return NFS4_OK;
+}
+
+/* GETATTR - attributes that are not supported are left out, without an error. */
+enum nfsstat4 op_getattr(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)res;
+    struct attr_mask wanted = attr_mask_of(&arg->opgetattr.attr_request, NULL);
+    struct attr_plan plan;
+    enum nfsstat4 status = attr_plan_init(&plan, &wanted, compound->minor);
+    if (status != NFS4_OK)
+        return status;
+    return put_current(compound, compound->enc, &plan);
+}
+
+/* Whether the stateid allows setting the size, and whether through an open file. */
+static enum nfsstat4 check_size(
+    struct compound *compound, const struct stateid4 *stateid4, struct fs_setattr *set)
+{
+    enum nfsstat4 status = compound_require_regular(compound);
+    if (status != NFS4_OK)
+        return status == NFS4ERR_ISDIR ? status : NFS4ERR_INVAL;
+    if (set->size_bytes > FS_FILE_SIZE_MAX)
+        return NFS4ERR_FBIG;
+    struct state_file_ref file = compound_file_ref(compound);
+    struct state_stateid stateid = compound_stateid(compound, stateid4);
+    struct state_io_grant grant;
+    enum state_status granted =
+        state_io_check(&compound->caller, &file, &stateid, STATE_IO_WRITE, &grant);
+    if (granted != STATE_OK)
+        return nfs_state_status(granted);
+    set->size_by_open_file = grant.by_open;
+    return NFS4_OK;
+}
+
+/* SETATTR - all or none. What was set is told even with an error. */
+enum nfsstat4 op_setattr(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    const struct SETATTR4args *args = &arg->opsetattr;
+    struct attr_change *change = arena_alloc(compound->arena, sizeof *change);
+    if (change == NULL)
+        return NFS4ERR_DELAY;
+    enum nfsstat4 status = attr_get(&args->obj_attributes, compound->minor, change);
+    if (status != NFS4_OK)
+        return status;
+    if (attr_mask_has(&change->mask, FATTR4_MODE_UMASK))
+        return NFS4ERR_INVAL; /* RFC 8275 section 4.1: only where something is created */
+    if (change->set.set_size) {
+        status = check_size(compound, &args->stateid, &change->set);
+        if (status != NFS4_OK)
+            return status;
+    }
+    if (change->set.set_mode) {
+        status = place_get_attr(compound, &compound->current);
+        if (status != NFS4_OK)
+            return status;
+        if (compound->current.type == FS_SYMLINK)
+            change->set.set_mode = false; /* it has none; chmod of a tree shall not fail on it */
+    }
+    struct fs_attr attr;
+    int err = fs_setattr(
+        compound->current.volume->fs, &compound->cred, compound->current.node, &change->set, &attr);
+    if (err < 0)
+        return nfs_status(err);
+    compound_set_attr(compound, &attr);
+    res->opsetattr.attrsset = attr_mask_bitmap(&change->mask);
+    return NFS4_OK;
+}
+
+/* Compares given values with the file's, as encoded: NFS4ERR_SAME or NFS4ERR_NOT_SAME. */
+static enum nfsstat4 compare(struct compound *compound, const struct fattr4 *given)
+{
+    bool beyond;
+    struct attr_mask mask = attr_mask_of(&given->attrmask, &beyond);
+    struct attr_mask supported = attr_supported(compound->minor);
+    for (uint32_t word = 0; word < ATTR_WORDS; word++)
+        beyond |= (mask.words[word] & ~supported.words[word]) != 0;
+    if (beyond)
+        return NFS4ERR_ATTRNOTSUPP;
+    if (attr_mask_has(&mask, FATTR4_RDATTR_ERROR))
+        return NFS4ERR_INVAL;
+    struct attr_plan plan;
+    enum nfsstat4 status = attr_plan_init(&plan, &mask, compound->minor);
+    if (status != NFS4_OK)
+        return status;
+    struct xdr_encoder values;
+    struct bitmap4 bitmap = attr_mask_bitmap(&mask);
+    xdr_encoder_init(&values, compound->arena, NFS4_ATTRS_SIZE_MAX);
+    status = put_current(compound, &values, &plan);
+    if (status != NFS4_OK)
+        return status;
+    if (values.failed)
+        return NFS4ERR_DELAY;
+    size_t header = 4 + 4 * (size_t)bitmap.count + 4;
+    struct slice actual = slice_of(values.data + header, values.size - header);
+    return slice_equal(actual, given->attr_vals) ? NFS4ERR_SAME : NFS4ERR_NOT_SAME;
+}
+
+/* VERIFY, NVERIFY - go on only if the attributes are, or are not, these. */
+enum nfsstat4 op_verify(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)res;
+    enum nfsstat4 status = compare(compound, &arg->opverify.obj_attributes);
+    return status == NFS4ERR_SAME ? NFS4_OK : status;
+}
+
+enum nfsstat4 op_nverify(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)res;
+    enum nfsstat4 status = compare(compound, &arg->opnverify.obj_attributes);
+    return status == NFS4ERR_NOT_SAME ? NFS4_OK : status;
+}

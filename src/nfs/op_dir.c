@@ -1,0 +1,248 @@
+/*
+ * nfs/op_dir.c - names in directories: LOOKUP, LOOKUPP, CREATE, LINK, REMOVE, RENAME, READLINK, SECINFO (room: NFS).
+ *
+ * The changes are atomic in the file system, so every change_info4 is.
+ *
+ * Sources: RFC 8881 sections 18.13, 18.14, 18.4, 18.9, 18.25, 18.26, 18.24, 18.29 and 18.45.
+ */
+#include "nfs/compound.h"
+#include "nfs/names.h"
+#include "nfs/pseudo.h"
+
+/* LOOKUP - to an entry of the current directory. */
+enum nfsstat4 op_lookup(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)res;
+    struct slice name = arg->oplookup.objname;
+    struct place *dir = &compound->current;
+    enum nfsstat4 status = name_check(name);
+    if (status != NFS4_OK)
+        return status;
+    if (place_is_pseudo(dir))
+        return pseudo_lookup(compound, name);
+    struct fs_attr attr;
+    int err = fs_lookup(dir->volume->fs, &compound->cred, dir->node, name, &attr);
+    if (err < 0)
+        return nfs_status(err);
+    compound_set_node(compound, dir->volume, &attr);
+    return NFS4_OK;
+}
+
+/* To the directory above the current one. NFS4ERR_NOENT at the root that this connection sees. */
+static enum nfsstat4 move_up(struct compound *compound)
+{
+    struct place *dir = &compound->current;
+    if (place_is_pseudo(dir))
+        return NFS4ERR_NOENT;
+    if (fs_node_equal(dir->node, dir->volume->root)) {
+        if (compound->conn->volume != NULL)
+            return NFS4ERR_NOENT;
+        compound_set_pseudo(compound);
+        return NFS4_OK;
+    }
+    struct fs_attr attr;
+    int err = fs_parent(dir->volume->fs, &compound->cred, dir->node, &attr);
+    if (err < 0)
+        return nfs_status(err);
+    compound_set_node(compound, dir->volume, &attr);
+    return NFS4_OK;
+}
+
+/* LOOKUPP */
+enum nfsstat4 op_lookupp(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)arg;
+    (void)res;
+    return move_up(compound);
+}
+
+/* What CREATE makes. Devices are for root alone, as with mknod(). */
+static enum nfsstat4 create_type(
+    struct compound *compound, const struct createtype4 *objtype, struct fs_create *how)
+{
+    switch (objtype->type) {
+    case NF4DIR:
+        how->type = FS_DIRECTORY;
+        return NFS4_OK;
+    case NF4LNK:
+        how->type = FS_SYMLINK;
+        how->symlink = objtype->linkdata;
+        return name_check_symlink(objtype->linkdata);
+    case NF4FIFO:
+        how->type = FS_FIFO;
+        return NFS4_OK;
+    case NF4SOCK:
+        how->type = FS_SOCKET;
+        return NFS4_OK;
+    case NF4BLK:
+    case NF4CHR:
+        how->type = objtype->type == NF4BLK ? FS_BLOCK : FS_CHARACTER;
+        how->device_major = objtype->devdata.specdata1;
+        how->device_minor = objtype->devdata.specdata2;
+        return compound->cred.uid == 0 ? NFS4_OK : NFS4ERR_PERM;
+    default:
+        return NFS4ERR_BADTYPE; /* a regular file is made by OPEN */
+    }
+}
+
+/* CREATE - anything but a regular file. */
+enum nfsstat4 op_create(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    const struct CREATE4args *args = &arg->opcreate;
+    struct place *dir = &compound->current;
+    enum nfsstat4 status = name_check(args->objname);
+    if (status != NFS4_OK)
+        return status;
+    struct fs_create how = { .mode = FS_CREATE_GUARDED };
+    status = create_type(compound, &args->objtype, &how);
+    if (status != NFS4_OK)
+        return status;
+    struct attr_change *change = arena_alloc(compound->arena, sizeof *change);
+    if (change == NULL)
+        return NFS4ERR_DELAY;
+    status = attr_get(&args->createattrs, compound->minor, change);
+    if (status != NFS4_OK)
+        return status;
+    if (change->set.set_size)
+        return NFS4ERR_INVAL;
+    how.attr = change->set;
+    struct fs_created created;
+    int err = fs_create(dir->volume->fs, &compound->cred, dir->node, args->objname, &how, &created);
+    if (err < 0)
+        return nfs_status(err);
+    compound_set_node(compound, dir->volume, &created.attr);
+    res->opcreate.resok4.cinfo = change_info_of(created.change);
+    res->opcreate.resok4.attrset = attr_mask_bitmap(&change->mask);
+    return NFS4_OK;
+}
+
+/* LINK - one more name, in the current directory, for the saved file. */
+enum nfsstat4 op_link(struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    struct slice name = arg->oplink.newname;
+    struct place *dir = &compound->current;
+    struct place *file = &compound->saved;
+    enum nfsstat4 status = name_check(name);
+    if (status != NFS4_OK)
+        return status;
+    if (file->volume != dir->volume)
+        return NFS4ERR_XDEV;
+    struct fs_change change;
+    int err = fs_link(dir->volume->fs, &compound->cred, file->node, dir->node, name, &change);
+    if (err < 0)
+        return nfs_status(err);
+    res->oplink.resok4.cinfo = change_info_of(change);
+    return NFS4_OK;
+}
+
+/* REMOVE - a file whose last name goes lives on while it is open. */
+enum nfsstat4 op_remove(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    struct slice name = arg->opremove.target;
+    struct place *dir = &compound->current;
+    enum nfsstat4 status = name_check(name);
+    if (status != NFS4_OK)
+        return status;
+    struct fs_change change;
+    int err = fs_remove(dir->volume->fs, &compound->cred, dir->node, name, &change);
+    if (err < 0)
+        return nfs_status(err);
+    res->opremove.resok4.cinfo = change_info_of(change);
+    return NFS4_OK;
+}
+
+/* RENAME - from the saved directory to the current one. */
+enum nfsstat4 op_rename(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    const struct RENAME4args *args = &arg->oprename;
+    struct place *from = &compound->saved;
+    struct place *to = &compound->current;
+    enum nfsstat4 status = name_check(args->oldname);
+    if (status == NFS4_OK)
+        status = name_check(args->newname);
+    if (status != NFS4_OK)
+        return status;
+    if (from->volume != to->volume)
+        return NFS4ERR_XDEV;
+    struct fs_rename how = { .from_dir = from->node,
+        .from_name = args->oldname,
+        .to_dir = to->node,
+        .to_name = args->newname };
+    struct fs_renamed renamed;
+    int err = fs_rename(to->volume->fs, &compound->cred, &how, &renamed);
+    if (err < 0)
+        return nfs_status(err);
+    res->oprename.resok4.source_cinfo = change_info_of(renamed.from_change);
+    res->oprename.resok4.target_cinfo = change_info_of(renamed.to_change);
+    return NFS4_OK;
+}
+
+/* READLINK */
+enum nfsstat4 op_readlink(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)arg;
+    struct place *current = &compound->current;
+    enum nfsstat4 status = place_get_attr(compound, current);
+    if (status != NFS4_OK)
+        return status;
+    if (current->type != FS_SYMLINK)
+        return compound->minor == 0 ? NFS4ERR_INVAL : NFS4ERR_WRONG_TYPE;
+    uint8_t *target = arena_alloc(compound->arena, FS_SYMLINK_SIZE_MAX);
+    if (target == NULL)
+        return NFS4ERR_DELAY;
+    size_t size;
+    int err = fs_readlink(current->volume->fs, current->node, target, FS_SYMLINK_SIZE_MAX, &size);
+    if (err < 0)
+        return nfs_status(err);
+    res->opreadlink.resok4.link = slice_of(target, size);
+    return NFS4_OK;
+}
+
+/* The one security flavor that is offered. The filehandle is consumed (RFC 8881 section 18.29.3). */
+static void put_flavors(struct compound *compound, struct SECINFO4res *out)
+{
+    static struct secinfo4 flavors[] = { { .flavor = AUTH_SYS } };
+    out->resok4 = (struct SECINFO4resok){ .count = ARRAY_SIZE(flavors), .items = flavors };
+    if (compound->minor > 0)
+        compound->current = (struct place){ .is_set = false };
+}
+
+/* SECINFO - how to authenticate for an entry of the current directory. */
+enum nfsstat4 op_secinfo(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    struct place dir = compound->current;
+    union nfs_argop4 lookup = { .oplookup = { .objname = arg->opsecinfo.name } };
+    enum nfsstat4 status = op_lookup(compound, &lookup, res);
+    compound->current = dir;
+    if (status == NFS4_OK)
+        put_flavors(compound, &res->opsecinfo);
+    return status;
+}
+
+/* SECINFO_NO_NAME - for the current file or the directory above it. */
+enum nfsstat4 op_secinfo_no_name(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    enum nfsstat4 status = NFS4_OK;
+    switch (arg->opsecinfo_no_name) {
+    case SECINFO_STYLE4_CURRENT_FH:
+        break;
+    case SECINFO_STYLE4_PARENT:
+        status = compound_require_directory(compound);
+        if (status == NFS4_OK)
+            status = move_up(compound);
+        break;
+    default:
+        status = NFS4ERR_INVAL;
+    }
+    if (status == NFS4_OK)
+        put_flavors(compound, &res->opsecinfo_no_name);
+    return status;
+}

@@ -1,0 +1,148 @@
+/*
+ * nfs/server.c - the server's life, and what it answers to RPC (room: NFS).
+ */
+#include "nfs/server.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "metrics/metrics.h"
+#include "nfs/compound.h"
+#include "nfs/view.h"
+
+/* Names operations for the metrics, by number. */
+static void name_operations(void)
+{
+    static const char *names[OP_REMOVEXATTR + 1];
+    for (uint32_t opcode = 0; opcode < ARRAY_SIZE(names); opcode++) {
+        const struct nfs_op *op = nfs_op_find(opcode);
+        names[opcode] = op != NULL ? op->name : NULL;
+    }
+    metrics_name_label(METRIC_LABEL_NFS_OP, names, ARRAY_SIZE(names));
+}
+
+static void state_options_of(const struct nfs_server_options *options, struct state_options *out)
+{
+    state_options_init(out);
+    out->boot_epoch = options->epoch;
+    random_bytes(&out->hash_key, sizeof out->hash_key);
+    out->lease_ms = options->lease_ms;
+    out->grace_ms = options->lease_ms;
+    out->client_count_max = options->client_count_max;
+    out->slot_count_max = options->slot_count_max;
+    out->open_per_client_max = options->open_count_max;
+}
+
+int nfs_server_new(const struct nfs_server_options *options, struct nfs_server **out_server)
+{
+    if (strlen(options->node_id) > NFS_NODE_ID_SIZE_MAX)
+        return -EINVAL;
+    struct nfs_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return -ENOMEM;
+    server->options = *options;
+    server->lock = (struct mutex){ .pthread = PTHREAD_MUTEX_INITIALIZER };
+    server->idle = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    list_init(&server->volumes);
+    list_init(&server->conns);
+    struct clock_time now = clock_wall();
+    server->started = (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds };
+    struct state_options state_options;
+    state_options_of(options, &state_options);
+    int err = state_new(&state_options, &server->state);
+    if (err < 0)
+        goto out;
+    char identity[VIEW_IDENTITY_SIZE];
+    err =
+        state_server_new(server->state, view_identity(server, "", identity), &server->pseudo_state);
+    if (err < 0)
+        goto out;
+    name_operations();
+    *out_server = server;
+    server = NULL; /* the caller owns it now */
+out:
+    nfs_server_free(server);
+    return err;
+}
+
+void nfs_server_free(struct nfs_server *server)
+{
+    if (server == NULL)
+        return;
+    assert(list_is_empty(&server->conns));
+    /* Clients of the pseudo root hold files of volumes, so they go first. */
+    state_server_free(server->pseudo_state);
+    while (!list_is_empty(&server->volumes))
+        view_forget(server, LIST_ENTRY(server->volumes.next, struct nfs_volume, link)->tag);
+    state_free(server->state);
+    free(server);
+}
+
+void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
+{
+    state_tick(server->state, now_ms);
+}
+
+void nfs_server_forget_fs(struct nfs_server *server, const char *fs_id)
+{
+    view_forget(server, fh_fs_tag(fs_id));
+}
+
+static bool conn_opened(void *context, struct rpc_conn *rpc)
+{
+    struct nfs_server *server = context;
+    struct nfs_conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL)
+        return false;
+    conn->rpc = rpc;
+    rpc->user = conn;
+    mutex_lock(&server->lock);
+    list_add_tail(&server->conns, &conn->link);
+    mutex_unlock(&server->lock);
+    return true;
+}
+
+static void conn_closed(void *context, struct rpc_conn *rpc)
+{
+    struct nfs_server *server = context;
+    struct nfs_conn *conn = rpc->user;
+    mutex_lock(&server->lock);
+    list_remove(&conn->link);
+    mutex_unlock(&server->lock);
+    state_connection_closed(server->state, rpc->id);
+    nfs_volume_unref(conn->volume);
+    free(conn);
+}
+
+static int serve(void *context, struct rpc_request *request)
+{
+    struct nfs_server *server = context;
+    struct nfs_conn *conn = request->conn->user;
+    const struct rpc_call *call = &request->call;
+    if (call->program != NFS4_PROGRAM)
+        return RPC_PROG_UNAVAIL; /* also 400123, of efs-utils' proxy, which then does without */
+    if (call->version != NFS_V4)
+        return RPC_PROG_MISMATCH;
+    if (call->procedure == NFSPROC4_NULL)
+        return RPC_SUCCESS;
+    if (call->procedure != NFSPROC4_COMPOUND)
+        return RPC_PROC_UNAVAIL;
+    int err = view_bind(server, conn);
+    if (err == -ENOENT || err == -ESTALE) {
+        rpc_conn_close(request->conn); /* its mount target, or file system, is gone */
+        return RPC_SERVER_DROP;
+    }
+    if (err < 0)
+        return RPC_SYSTEM_ERR;
+    return compound_serve(server, conn, request);
+}
+
+struct rpc_program nfs_server_program(struct nfs_server *server)
+{
+    return (struct rpc_program){ .context = server,
+        .opened = conn_opened,
+        .closed = conn_closed,
+        .serve = serve,
+        .program_version = NFS_V4 };
+}

@@ -1,0 +1,256 @@
+/*
+ * nfs/view.c - finding, opening and forgetting file systems, and what a connection sees (room: NFS).
+ *
+ * A volume is in server->volumes from the first moment, so that two requests never open it twice, and that forgetting
+ * meets one that is just being opened. It leaves the list when it has failed or is gone.
+ *
+ * Locks: server->lock is held for list work only, never across a call that waits or into state/.
+ */
+#include "nfs/view.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/event.h"
+#include "nfs/fh.h"
+
+/* A request that waits until somebody else has opened the volume; on its stack. */
+struct nfs_volume_waiter {
+    struct nfs_volume_waiter *next;
+    struct event done;
+};
+
+struct slice view_identity(
+    const struct nfs_server *server, const char *fs_id, char buffer[VIEW_IDENTITY_SIZE])
+{
+    int size = snprintf(buffer, VIEW_IDENTITY_SIZE, "shoal/%s/%s", server->options.node_id, fs_id);
+    assert(size > 0 && (unsigned)size < VIEW_IDENTITY_SIZE);
+    return slice_of(buffer, (size_t)size);
+}
+
+static struct nfs_volume *volume_find_locked(struct nfs_server *server, uint64_t tag)
+    REQUIRES(server->lock)
+{
+    LIST_FOR_EACH(at, &server->volumes)
+    {
+        struct nfs_volume *volume = LIST_ENTRY(at, struct nfs_volume, link);
+        if (volume->tag == tag)
+            return volume;
+    }
+    return NULL;
+}
+
+static struct nfs_volume *volume_add_locked(struct nfs_server *server, const char *fs_id)
+    REQUIRES(server->lock)
+{
+    struct nfs_volume *volume = nfs_volume_new(server, fs_id);
+    if (volume != NULL)
+        list_add_tail(&server->volumes, &volume->link);
+    return volume;
+}
+
+/* Says how opening ended, to everyone who waits for it. A failed one leaves the list: the next request tries anew. */
+static void volume_opened(struct nfs_volume *volume, int err)
+{
+    struct nfs_server *server = volume->server;
+    mutex_lock(&server->lock);
+    volume->error = err;
+    atomic_store(&volume->phase, err < 0 ? VOLUME_FAILED : VOLUME_READY);
+    struct nfs_volume_waiter *waiter = volume->waiters;
+    volume->waiters = NULL;
+    if (err < 0)
+        list_remove(&volume->link);
+    mutex_unlock(&server->lock);
+    while (waiter != NULL) {
+        struct nfs_volume_waiter *next = waiter->next; /* the signalled one may go at once */
+        event_signal(&waiter->done);
+        waiter = next;
+    }
+    if (err < 0)
+        nfs_volume_unref(volume);
+}
+
+/* Waits until a volume is no longer being opened; gives the lock up meanwhile. */
+static void volume_await_locked(struct nfs_server *server, struct nfs_volume *volume)
+    REQUIRES(server->lock)
+{
+    while (atomic_load(&volume->phase) == VOLUME_OPENING) {
+        struct nfs_volume_waiter waiter = { .next = volume->waiters };
+        event_init(&waiter.done);
+        volume->waiters = &waiter;
+        mutex_unlock(&server->lock);
+        event_wait(&waiter.done);
+        mutex_lock(&server->lock);
+    }
+}
+
+/* Takes over the caller's reference to a volume that somebody opens or has opened. */
+static int volume_take(struct nfs_volume *volume, struct nfs_volume **out_volume)
+{
+    int err = volume->error;
+    if (err == 0 && !nfs_volume_pin(volume))
+        err = -ESTALE;
+    if (err == 0)
+        *out_volume = volume;
+    nfs_volume_unref(volume);
+    return err;
+}
+
+int view_get_volume(struct nfs_server *server, const char *fs_id, struct nfs_volume **out_volume)
+{
+    bool is_opener = false;
+    if (strlen(fs_id) >= FS_ID_SIZE)
+        return -ENOENT;
+    mutex_lock(&server->lock);
+    struct nfs_volume *volume = volume_find_locked(server, fh_fs_tag(fs_id));
+    if (volume == NULL) {
+        is_opener = true;
+        volume = volume_add_locked(server, fs_id);
+    }
+    if (volume != NULL) {
+        nfs_volume_ref(volume);
+        if (!is_opener)
+            volume_await_locked(server, volume);
+    }
+    mutex_unlock(&server->lock);
+    if (volume == NULL)
+        return -ENOMEM;
+    if (is_opener) {
+        int err = nfs_volume_open(volume);
+        if (err < 0 && err != -ENOENT)
+            LOG_ERROR("a file system cannot be opened", "fs=%s error=%d", volume->fs_id, -err);
+        volume_opened(volume, err);
+    }
+    return volume_take(volume, out_volume);
+}
+
+struct tag_search {
+    uint64_t tag;
+    char fs_id[FS_ID_SIZE];
+};
+
+static bool match_tag(void *context, const char *fs_id)
+{
+    struct tag_search *search = context;
+    if (fh_fs_tag(fs_id) != search->tag || strlen(fs_id) >= FS_ID_SIZE)
+        return true;
+    memcpy(search->fs_id, fs_id, strlen(fs_id) + 1);
+    return false;
+}
+
+int view_get_volume_by_tag(struct nfs_server *server, uint64_t tag, struct nfs_volume **out_volume)
+{
+    mutex_lock(&server->lock);
+    struct nfs_volume *volume = volume_find_locked(server, tag);
+    if (volume != NULL && atomic_load(&volume->phase) == VOLUME_OPENING)
+        volume = NULL; /* to be waited for below */
+    if (volume != NULL)
+        nfs_volume_ref(volume);
+    mutex_unlock(&server->lock);
+    if (volume != NULL)
+        return volume_take(volume, out_volume);
+    struct tag_search search = { .tag = tag };
+    catalog_each_fs(server->options.catalog, match_tag, &search);
+    if (search.fs_id[0] == '\0')
+        return -ENOENT;
+    return view_get_volume(server, search.fs_id, out_volume);
+}
+
+static void close_connections_locked(struct nfs_server *server, struct nfs_volume *volume)
+    REQUIRES(server->lock)
+{
+    LIST_FOR_EACH(at, &server->conns)
+    {
+        struct nfs_conn *conn = LIST_ENTRY(at, struct nfs_conn, link);
+        if (conn->volume == volume)
+            rpc_conn_close(conn->rpc);
+    }
+}
+
+void view_forget(struct nfs_server *server, uint64_t tag)
+{
+    mutex_lock(&server->lock);
+    struct nfs_volume *volume = volume_find_locked(server, tag);
+    bool is_ours = false;
+    if (volume != NULL) {
+        nfs_volume_ref(volume);
+        volume_await_locked(server, volume);
+        is_ours = atomic_load(&volume->phase) == VOLUME_READY;
+    }
+    if (is_ours) {
+        atomic_store(&volume->phase, VOLUME_GOING);
+        close_connections_locked(server, volume);
+        while (atomic_load(&volume->pin_count) > 0)
+            (void)pthread_cond_wait(&server->idle, &server->lock.pthread);
+    }
+    mutex_unlock(&server->lock);
+    if (is_ours) {
+        nfs_volume_close(volume);
+        mutex_lock(&server->lock);
+        list_remove(&volume->link);
+        mutex_unlock(&server->lock);
+        nfs_volume_unref(volume);
+    }
+    nfs_volume_unref(volume);
+}
+
+/* The mount target that a connection came to. -ENOENT: its address is none. */
+static int find_export(
+    const struct nfs_server *server, const struct rpc_conn *rpc, struct catalog_export *out)
+{
+    struct in_addr address;
+    if (rpc->local.ss_family == AF_INET) {
+        struct sockaddr_in local;
+        memcpy(&local, &rpc->local, sizeof local);
+        address = local.sin_addr;
+    } else {
+        struct sockaddr_in6 local;
+        memcpy(&local, &rpc->local, sizeof local);
+        if (rpc->local.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&local.sin6_addr))
+            return -ENOENT;
+        memcpy(&address, &local.sin6_addr.s6_addr[12], sizeof address);
+    }
+    return catalog_find_export(server->options.catalog, address, out);
+}
+
+/* The connection's file system is what it was, by the catalog as it is now. */
+static int view_recheck(struct nfs_server *server, struct nfs_conn *conn, uint64_t generation)
+{
+    struct catalog_export export;
+    if (conn->volume != NULL) {
+        int err = find_export(server, conn->rpc, &export);
+        if (err < 0 || strcmp(export.fs_id, conn->volume->fs_id) != 0)
+            return -ENOENT;
+    }
+    conn->catalog_generation = generation;
+    return 0;
+}
+
+int view_bind(struct nfs_server *server, struct nfs_conn *conn)
+{
+    uint64_t generation = catalog_generation(server->options.catalog);
+    if (conn->is_bound)
+        return conn->catalog_generation == generation ? 0 : view_recheck(server, conn, generation);
+    struct catalog_export export;
+    struct nfs_volume *volume = NULL;
+    int err = find_export(server, conn->rpc, &export);
+    if (err == 0)
+        err = view_get_volume(server, export.fs_id, &volume);
+    else if (err == -ENOENT)
+        err = 0;
+    if (err < 0)
+        return err;
+    mutex_lock(&server->lock);
+    if (!conn->is_bound && volume != NULL) {
+        nfs_volume_ref(volume);
+        conn->volume = volume;
+    }
+    conn->is_bound = true; /* another request of the connection may have been first */
+    conn->catalog_generation = generation;
+    mutex_unlock(&server->lock);
+    if (volume != NULL)
+        nfs_volume_unpin(volume);
+    return 0;
+}

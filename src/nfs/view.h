@@ -1,0 +1,65 @@
+/*
+ * nfs/view.h - the inside of the server: open file systems, what connections see of them, connections.
+ *
+ *   struct nfs_server
+ *    |- struct nfs_volume    one per open file system: its opens and locks (state_files), and the
+ *    |                       server that its mount targets show (state_server)
+ *    |- struct nfs_conn      one per connection: sees one volume, or the pseudo root
+ *    '- pseudo_state         the server that all other addresses show
+ *
+ * Each view is an NFS server of its own: Linux merges servers that have the same identity, and would send what is
+ * for one file system down the connection of another.
+ *
+ * A volume is opened at its first use and stays open until nfs_server_forget_fs() or nfs_server_free(). A request
+ * pins the volumes it works on; forgetting waits until none is pinned.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "nfs/server.h"
+#include "nfs/volume.h"
+#include "state/client.h"
+#include "state/files.h"
+#include "state/state.h"
+
+struct nfs_conn {
+    struct list link; /* in server->conns */
+    struct rpc_conn *rpc;
+    struct nfs_volume *volume;   /* a reference; NULL: the pseudo root, or not known yet */
+    bool is_bound;               /* what it sees is decided: at its first request */
+    uint64_t catalog_generation; /* as of which `volume` is right */
+};
+
+struct nfs_server {
+    struct nfs_server_options options;
+    struct state *state;
+    struct state_server *pseudo_state;
+    struct fs_time started;
+    struct mutex lock;   /* volumes, conns, phases */
+    pthread_cond_t idle; /* a volume that is going has no pins left */
+    struct list volumes;
+    struct list conns;
+};
+
+/* Decides what the connection sees, and again when the catalog has changed. -ENOENT: its mount target is gone,
+ * close it; else the error of opening the file system. May wait. */
+MUST_CHECK int view_bind(struct nfs_server *server, struct nfs_conn *conn);
+
+/* The volume of a file system, opened if need be, pinned for the caller. Errors: -ENOENT: there is none that is
+ * available; -ESTALE: it is being destroyed; else those of opening. May wait. */
+MUST_CHECK int view_get_volume(
+    struct nfs_server *server, const char *fs_id, struct nfs_volume **out_volume);
+/* As view_get_volume(), by its tag. Without waiting when it is open. */
+MUST_CHECK int view_get_volume_by_tag(
+    struct nfs_server *server, uint64_t tag, struct nfs_volume **out_volume);
+
+/* The name of a view in the protocol: so_major_id and server scope. Borrows `buffer`. */
+#define VIEW_IDENTITY_SIZE (FS_ID_SIZE + NFS_NODE_ID_SIZE_MAX + 16u)
+struct slice view_identity(
+    const struct nfs_server *server, const char *fs_id, char buffer[VIEW_IDENTITY_SIZE]);
+
+/* Drops the volume with this tag, if there is one, as soon as nothing pins it. Blocks the thread. */
+void view_forget(struct nfs_server *server, uint64_t tag);

@@ -1,0 +1,589 @@
+/*
+ * rpc/conn.c - a connection's life: receive, serve, send, close (room: RPC server).
+ *
+ * Threads: the connection's reactor; rpc_conn_ref(), _unref(), _send() and _close() from any.
+ */
+#include "rpc/conn.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define OUT_COPY_BYTES_MAX (8u * 1024)        /* larger replies are sent from where they are */
+#define OUT_PENDING_BYTES  (4u * 1024 * 1024) /* beyond it the client must read first */
+#define OUT_IOVECS         64
+#define FREE_REQUESTS_MAX  256
+#define ARENA_EXTRA_BYTES  (8u * 1024 * 1024)
+#define RECORD_MARK_BYTES  4u
+
+void lane_init(struct lane *lane, struct rpc_server *server, struct reactor *reactor)
+{
+    lane->server = server;
+    lane->reactor = reactor;
+    list_init(&lane->conns);
+    list_init(&lane->paused);
+}
+
+void lane_fini(struct lane *lane)
+{
+    assert(list_is_empty(&lane->conns));
+    while (lane->free_small != NULL) {
+        struct rx_chunk *next = lane->free_small->next;
+        free(lane->free_small);
+        lane->free_small = next;
+    }
+    while (lane->free_large != NULL) {
+        struct rx_chunk *next = lane->free_large->next;
+        free(lane->free_large);
+        lane->free_large = next;
+    }
+    while (lane->free_requests != NULL) {
+        struct request *next = lane->free_requests->next;
+        arena_fini(&lane->free_requests->arena);
+        free(lane->free_requests);
+        lane->free_requests = next;
+    }
+}
+
+static struct conn *conn_of(struct rpc_conn *rpc)
+{
+    return CONTAINER_OF(rpc, struct conn, rpc);
+}
+
+static void conn_ref(struct conn *conn)
+{
+    atomic_fetch_add_explicit(&conn->refs, 1, memory_order_relaxed);
+}
+
+/* NOLINTBEGIN(clang-analyzer-unix.Malloc): the analyzer does not count references */
+static void conn_unref(struct conn *conn)
+{
+    if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(conn->out);
+    free(conn);
+}
+/* NOLINTEND(clang-analyzer-unix.Malloc) */
+
+void rpc_conn_ref(struct rpc_conn *conn)
+{
+    conn_ref(conn_of(conn));
+}
+
+void rpc_conn_unref(struct rpc_conn *conn)
+{
+    conn_unref(conn_of(conn));
+}
+
+static struct request *request_get(struct lane *lane)
+{
+    struct request *request = lane->free_requests;
+    if (request != NULL) {
+        lane->free_requests = request->next;
+        lane->free_request_count--;
+        return request;
+    }
+    request = calloc(1, sizeof *request);
+    if (request != NULL) {
+        const struct rpc_server_options *options = &lane->server->options;
+        arena_init(&request->arena,
+            options->record_size_max + options->reply_size_max + ARENA_EXTRA_BYTES);
+    }
+    return request;
+}
+
+static void request_put(struct lane *lane, struct request *request)
+{
+    struct conn *conn = request->conn;
+    chunk_unref(lane, request->chunk);
+    arena_reset(&request->arena);
+    if (lane->free_request_count < FREE_REQUESTS_MAX) {
+        request->next = lane->free_requests;
+        lane->free_requests = request;
+        lane->free_request_count++;
+    } else {
+        arena_fini(&request->arena);
+        free(request);
+    }
+    conn_unref(conn);
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+static void out_release(struct lane *lane, struct out_piece *piece)
+{
+    chunk_unref(lane, piece->chunk);
+    if (piece->request != NULL)
+        request_put(lane, piece->request);
+}
+
+static bool out_add(struct conn *conn, const struct out_piece *piece)
+{
+    if (conn->out_count == conn->out_capacity && conn->out_first > 0) {
+        conn->out_count -= conn->out_first;
+        memmove(conn->out, conn->out + conn->out_first, conn->out_count * sizeof *conn->out);
+        conn->out_first = 0;
+    }
+    if (conn->out_count == conn->out_capacity) {
+        size_t capacity = conn->out_capacity == 0 ? 16 : conn->out_capacity * 2;
+        struct out_piece *grown = realloc(conn->out, capacity * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        conn->out = grown;
+        conn->out_capacity = capacity;
+    }
+    conn->out[conn->out_count++] = *piece;
+    conn->out_bytes += piece->size;
+    return true;
+}
+
+/* Room for `size` bytes (at most OUT_COPY_BYTES_MAX) that are sent after all before them. */
+static uint8_t *out_room(struct conn *conn, size_t size)
+{
+    if (conn->out_count > conn->out_first) {
+        struct out_piece *tail = &conn->out[conn->out_count - 1];
+        if (tail->chunk != NULL && tail->chunk->capacity - tail->chunk->used >= size) {
+            uint8_t *at = tail->chunk->data + tail->chunk->used;
+            tail->chunk->used += size;
+            tail->size += size;
+            conn->out_bytes += size;
+            return at;
+        }
+    }
+    struct rx_chunk *chunk = chunk_get(conn->lane, RX_CHUNK_BYTES);
+    if (chunk == NULL)
+        return NULL;
+    chunk->used = size;
+    const struct out_piece piece = { .data = chunk->data, .size = size, .chunk = chunk };
+    if (!out_add(conn, &piece)) {
+        chunk_unref(conn->lane, chunk);
+        return NULL;
+    }
+    return chunk->data;
+}
+
+static void out_consume(struct conn *conn, size_t sent)
+{
+    conn->out_bytes -= sent;
+    while (sent > 0) {
+        struct out_piece *piece = &conn->out[conn->out_first];
+        if (sent < piece->size) {
+            piece->data += sent;
+            piece->size -= sent;
+            return;
+        }
+        sent -= piece->size;
+        conn->out_first++;
+        out_release(conn->lane, piece);
+    }
+    if (conn->out_first == conn->out_count) {
+        conn->out_first = 0;
+        conn->out_count = 0;
+    }
+}
+
+void conn_flush(struct conn *conn)
+{
+    while (!conn->closing && conn->out_first < conn->out_count) {
+        struct iovec iov[OUT_IOVECS];
+        size_t count = min_size(conn->out_count - conn->out_first, OUT_IOVECS);
+        for (size_t i = 0; i < count; i++) {
+            const struct out_piece *piece = &conn->out[conn->out_first + i];
+            /* sendmsg() does not write. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+            iov[i].iov_base = (void *)(uintptr_t)piece->data;
+            iov[i].iov_len = piece->size;
+        }
+        struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
+        ssize_t n = sendmsg(conn->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            out_consume(conn, (size_t)n);
+        } else if (errno == EAGAIN) {
+            reactor_change(conn->lane->reactor, &conn->source, conn->source.events | EPOLLOUT);
+            return;
+        } else if (errno != EINTR) {
+            conn_close(conn);
+            return;
+        }
+    }
+    if (!conn->closing && (conn->source.events & EPOLLOUT) != 0)
+        reactor_change(
+            conn->lane->reactor, &conn->source, conn->source.events & ~(uint32_t)EPOLLOUT);
+}
+
+/* Queues a reply whose bytes lie in the request's arena; the request goes when they are sent. */
+static bool out_add_large(struct conn *conn, struct request *request)
+{
+    const struct xdr_encoder *reply = &request->rpc.reply;
+    size_t at = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < reply->reference_count && ok; i++) {
+        const struct xdr_reference *reference = &reply->references[i];
+        if (reference->at > at)
+            ok = out_add(
+                conn, &(struct out_piece){ .data = reply->data + at, .size = reference->at - at });
+        ok = ok && out_add(conn, &(struct out_piece){ .data = reference->bytes.data,
+                                     .size = reference->bytes.size });
+        at = reference->at;
+    }
+    if (ok && reply->size > at)
+        ok = out_add(
+            conn, &(struct out_piece){ .data = reply->data + at, .size = reply->size - at });
+    if (ok)
+        conn->out[conn->out_count - 1].request = request;
+    return ok; /* else the caller closes the connection, which forgets the pieces */
+}
+
+/* Queues the encoded reply, or closes. Takes the request. */
+static void send_reply(struct conn *conn, struct request *request)
+{
+    struct xdr_encoder *reply = &request->rpc.reply;
+    size_t total = xdr_position(reply);
+    assert(!reply->failed && total > RECORD_MARK_BYTES);
+    store_be32(reply->data, RPC_LAST_FRAGMENT | (uint32_t)(total - RECORD_MARK_BYTES));
+    if (conn->closing) {
+        request_put(conn->lane, request);
+        return;
+    }
+    if (total <= OUT_COPY_BYTES_MAX && reply->reference_count == 0) {
+        uint8_t *room = out_room(conn, total);
+        if (room != NULL)
+            memcpy(room, reply->data, total);
+        else
+            conn_close(conn);
+        request_put(conn->lane, request);
+        return;
+    }
+    if (!out_add_large(conn, request)) {
+        conn_close(conn);
+        request_put(conn->lane, request);
+    }
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void reply_start(struct request *request, bool accepted)
+{
+    struct xdr_encoder *reply = &request->rpc.reply;
+    xdr_encoder_init(reply, &request->arena,
+        request->conn->lane->server->options.reply_size_max + RECORD_MARK_BYTES);
+    uint8_t *mark = xdr_reserve(reply, RECORD_MARK_BYTES);
+    if (mark != NULL)
+        memset(mark, 0, RECORD_MARK_BYTES);
+    if (accepted)
+        rpc_put_accepted(reply, request->rpc.call.xid, RPC_SUCCESS);
+}
+
+/* The answer is not what the program encoded, but this. */
+static void reply_replace(struct request *request, int accept_stat)
+{
+    uint32_t version = request->conn->lane->server->program.program_version;
+    uint32_t xid = request->rpc.call.xid;
+    reply_start(request, false);
+    if (accept_stat == RPC_PROG_MISMATCH)
+        rpc_put_prog_mismatch(&request->rpc.reply, xid, version, version);
+    else
+        rpc_put_accepted(&request->rpc.reply, xid, (enum rpc_accept_stat)accept_stat);
+}
+
+/* Serves one record; false: the connection must be closed. May wait. */
+static bool request_run(struct request *request)
+{
+    struct rpc_request *rpc = &request->rpc;
+    const struct rpc_program *program = &request->conn->lane->server->program;
+    int err = rpc_get_call(&rpc->args, &rpc->call);
+    if (err == -EPROTO || err == -EACCES) {
+        reply_start(request, false);
+        if (err == -EPROTO)
+            rpc_put_rpc_mismatch(&rpc->reply, rpc->call.xid);
+        else
+            rpc_put_auth_error(&rpc->reply, rpc->call.xid, RPC_AUTH_BADCRED);
+        return !rpc->reply.failed;
+    }
+    if (err < 0)
+        return false;
+    enum rpc_auth_flavor flavor = rpc->call.cred.flavor;
+    if (flavor != RPC_AUTH_NONE && flavor != RPC_AUTH_SYS) {
+        reply_start(request, false);
+        rpc_put_auth_error(&rpc->reply, rpc->call.xid, RPC_AUTH_BADCRED);
+        return !rpc->reply.failed;
+    }
+    reply_start(request, true);
+    int result = rpc->reply.failed ? RPC_SYSTEM_ERR : program->serve(program->context, rpc);
+    if (result == RPC_SERVER_DROP)
+        return false;
+    if (result == RPC_SUCCESS && rpc->reply.failed)
+        result = RPC_SYSTEM_ERR;
+    if (result != RPC_SUCCESS)
+        reply_replace(request, result);
+    return !rpc->reply.failed;
+}
+
+static void resume_paused(struct lane *lane)
+{
+    if (list_is_empty(&lane->paused))
+        return;
+    struct conn *conn = LIST_ENTRY(lane->paused.next, struct conn, paused_node);
+    list_remove(&conn->paused_node);
+    conn_defer_work(conn);
+}
+
+static void conn_serve(struct conn *conn, struct slice record, struct rx_chunk *chunk)
+{
+    struct lane *lane = conn->lane;
+    struct request *request = request_get(lane);
+    if (request == NULL) {
+        chunk_unref(lane, chunk);
+        conn_close(conn);
+        return;
+    }
+    conn_ref(conn);
+    request->conn = conn;
+    request->chunk = chunk;
+    request->rpc.conn = &conn->rpc;
+    request->rpc.arena = &request->arena;
+    request->rpc.record_size = record.size;
+    request->rpc.args = xdr_decoder_of(record, &request->arena);
+    conn->running++;
+    atomic_fetch_add_explicit(&lane->running, 1, memory_order_relaxed);
+    bool ok = request_run(request);
+    conn->running--;
+    conn_ref(conn); /* send_reply() gives the request's away */
+    if (ok) {
+        send_reply(conn, request);
+    } else {
+        request_put(lane, request);
+        conn_close(conn);
+    }
+    atomic_fetch_sub_explicit(&lane->running, 1, memory_order_relaxed);
+    resume_paused(lane);
+    conn_unref(conn);
+}
+
+/* ---- the connection ----------------------------------------------------------------------------
+ */
+
+/* Whether one more request may start; if not, arranges that parsing goes on later. */
+static bool conn_may_serve(struct conn *conn)
+{
+    struct lane *lane = conn->lane;
+    if (conn->closing || lane->draining)
+        return false;
+    if (conn->running >= lane->server->options.request_count_max)
+        return false; /* the end of a request defers our work again */
+    if (conn->out_bytes > OUT_PENDING_BYTES) {
+        conn->stalled = true; /* conn_work() looks once it has sent something */
+        return false;
+    }
+    if (!reactor_has_fibers(lane->reactor)) {
+        if (list_is_empty(&conn->paused_node))
+            list_add_tail(&lane->paused, &conn->paused_node);
+        return false;
+    }
+    return true;
+}
+
+/* Serves the records that were received. False: another fiber does it now. */
+static bool conn_parse(struct conn *conn)
+{
+    while (conn_may_serve(conn)) {
+        struct slice record;
+        struct rx_chunk *chunk;
+        switch (record_next(conn, &record, &chunk)) {
+        case RECORD_NONE:
+            return true;
+        case RECORD_BAD:
+            conn_close(conn);
+            return true;
+        case RECORD_READY:
+            break;
+        }
+        uint64_t turn = ++conn->parse_turn;
+        conn_defer_work(conn); /* should this request wait, others go on */
+        conn_serve(conn, record, chunk);
+        /* Whoever calls us holds a reference. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+        if (conn->parse_turn != turn) {
+            conn_defer_work(conn); /* our reply is still to be sent */
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Reads while there is something that may be served; else lets TCP push back. */
+static void conn_update_interest(struct conn *conn)
+{
+    if (conn->closing)
+        return;
+    bool read = !conn->lane->draining && list_is_empty(&conn->paused_node) &&
+                conn->running < conn->lane->server->options.request_count_max &&
+                conn->out_bytes <= OUT_PENDING_BYTES;
+    uint32_t events = conn->source.events & (uint32_t)EPOLLOUT;
+    reactor_change(conn->lane->reactor, &conn->source, events | (read ? EPOLLIN : 0));
+}
+
+static void conn_finish(struct conn *conn)
+{
+    struct rpc_program *program = &conn->lane->server->program;
+    if (!conn->opened || conn->running > 0)
+        return;
+    conn->opened = false;
+    program->closed(program->context, &conn->rpc);
+    list_remove(&conn->node);
+    atomic_fetch_sub(&conn->lane->conn_count, 1);
+    conn_unref(conn); /* the socket's */
+}
+
+static void conn_work(struct reactor_task *task)
+{
+    struct conn *conn = CONTAINER_OF(task, struct conn, work);
+    conn->work_deferred = false;
+    if (conn_parse(conn)) {
+        conn_flush(conn);
+        if (conn->stalled && conn->out_bytes <= OUT_PENDING_BYTES) {
+            conn->stalled = false;
+            conn_defer_work(conn);
+        }
+        conn_update_interest(conn);
+    }
+    if (conn->closing)
+        conn_finish(conn);
+    conn_unref(conn);
+}
+
+void conn_defer_work(struct conn *conn)
+{
+    if (conn->work_deferred)
+        return;
+    conn->work_deferred = true;
+    conn_ref(conn);
+    reactor_defer(conn->lane->reactor, &conn->work);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->closing)
+        return;
+    conn->closing = true;
+    reactor_remove(conn->lane->reactor, &conn->source);
+    (void)close(conn->source.fd); /* a socket: nothing to lose that TCP would tell */
+    conn->source.fd = -1;
+    list_remove(&conn->paused_node);
+    record_forget(conn);
+    for (size_t i = conn->out_first; i < conn->out_count; i++)
+        out_release(conn->lane, &conn->out[i]);
+    conn->out_first = 0;
+    conn->out_count = 0;
+    conn->out_bytes = 0;
+    conn_defer_work(conn); /* tells the program, once nothing runs */
+}
+
+static void conn_ready(struct reactor_source *source, uint32_t events)
+{
+    struct conn *conn = CONTAINER_OF(source, struct conn, source);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !record_receive(conn)) {
+        conn_close(conn);
+        return;
+    }
+    conn_defer_work(conn);
+}
+
+void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer)
+{
+    struct rpc_server *server = lane->server;
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL || lane->draining)
+        goto refuse;
+    conn->lane = lane;
+    conn->refs = 1;
+    conn->work.run = conn_work;
+    conn->source.fd = fd;
+    conn->source.ready = conn_ready;
+    conn->rpc.id = atomic_fetch_add(&server->conn_id_next, 1) + 1;
+    conn->rpc.peer = *peer;
+    list_init(&conn->node);
+    list_init(&conn->paused_node);
+    socklen_t size = sizeof conn->rpc.local;
+    if (getsockname(fd, (struct sockaddr *)&conn->rpc.local, &size) < 0)
+        goto refuse;
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* slower without, not wrong */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (!server->program.opened(server->program.context, &conn->rpc))
+        goto refuse;
+    conn->opened = true;
+    list_add_tail(&lane->conns, &conn->node);
+    int err = reactor_add(lane->reactor, &conn->source, EPOLLIN);
+    if (err < 0) {
+        LOG_WARN("connection refused", "error=%d", -err);
+        conn_close(conn);
+    }
+    return;
+refuse:
+    (void)close(fd);
+    free(conn);
+    atomic_fetch_sub(&lane->conn_count, 1);
+}
+
+/* ---- from other threads ------------------------------------------------------------------------
+ */
+
+struct conn_message {
+    struct reactor_task task;
+    struct conn *conn;
+    size_t size; /* 0: close */
+    uint8_t bytes[];
+};
+
+static void deliver(struct reactor_task *task)
+{
+    struct conn_message *message = CONTAINER_OF(task, struct conn_message, task);
+    struct conn *conn = message->conn;
+    if (message->size == 0) {
+        conn_close(conn);
+    } else if (!conn->closing) {
+        uint8_t *room = out_room(conn, message->size);
+        if (room != NULL)
+            memcpy(room, message->bytes, message->size);
+        else
+            conn_close(conn);
+        conn_defer_work(conn);
+    }
+    free(message);
+    conn_unref(conn);
+}
+
+static bool post(struct conn *conn, struct slice bytes, bool is_record)
+{
+    size_t mark = is_record ? RECORD_MARK_BYTES : 0;
+    struct conn_message *message = malloc(sizeof *message + mark + bytes.size);
+    if (message == NULL)
+        return false;
+    message->task.run = deliver;
+    message->conn = conn;
+    message->size = mark + bytes.size;
+    if (is_record) {
+        store_be32(message->bytes, RPC_LAST_FRAGMENT | (uint32_t)bytes.size);
+        memcpy(message->bytes + mark, bytes.data, bytes.size);
+    }
+    conn_ref(conn);
+    reactor_post(conn->lane->reactor, &message->task);
+    return true;
+}
+
+bool rpc_conn_send(struct rpc_conn *conn, struct slice record)
+{
+    assert(record.size > 0 && record.size + RECORD_MARK_BYTES <= OUT_COPY_BYTES_MAX);
+    return !conn_of(conn)->closing && post(conn_of(conn), record, true);
+}
+
+void rpc_conn_close(struct rpc_conn *conn)
+{
+    /* Out of memory leaves it open: the same as a close that comes late. */
+    (void)post(conn_of(conn), (struct slice){ 0 }, false);
+}

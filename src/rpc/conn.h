@@ -1,0 +1,121 @@
+/*
+ * rpc/conn.h - one connection and its lane, inside rpc/ only.
+ *
+ * A lane is what one reactor keeps for its connections: free buffers and requests, limits. All of a
+ * lane, and all of a connection but `refs`, is touched on its reactor's thread only.
+ *
+ * A connection's work (parse what was received, serve it, send what is ready) is one task, deferred
+ * to the end of the reactor's round: so the replies of a round leave together. When a request
+ * waits, the task, deferred again before each request, goes on with the next record in another
+ * fiber.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "rpc/server.h"
+
+#define RX_CHUNK_BYTES (64u * 1024)
+
+/* Received bytes, shared by the requests whose records lie in it. */
+struct rx_chunk {
+    struct rx_chunk *next; /* in the lane's free list */
+    unsigned refs;
+    size_t capacity;
+    size_t used;
+    uint8_t data[];
+};
+
+struct conn;
+
+struct request {
+    struct rpc_request rpc;
+    struct arena arena;
+    struct conn *conn;      /* referenced */
+    struct rx_chunk *chunk; /* referenced; where the record lies */
+    struct request *next;   /* in the lane's free list */
+};
+
+/* A piece of output; what it points at is released once it is sent. */
+struct out_piece {
+    const uint8_t *data;
+    size_t size;
+    struct rx_chunk *chunk;  /* of small replies, copied together; or NULL */
+    struct request *request; /* of a large reply: on its last piece; or NULL */
+};
+
+struct lane {
+    struct rpc_server *server;
+    struct reactor *reactor;
+    struct rx_chunk *free_small;
+    struct rx_chunk *free_large;
+    unsigned free_large_count;
+    struct request *free_requests;
+    unsigned free_request_count;
+    struct list conns;
+    struct list paused; /* connections that wait for a fiber */
+    bool draining;
+    _Atomic unsigned conn_count;
+    _Atomic unsigned running; /* requests */
+};
+
+struct conn {
+    struct rpc_conn rpc;
+    struct reactor_source source;
+    struct reactor_task work;
+    struct lane *lane;
+    struct list node;        /* in lane->conns */
+    struct list paused_node; /* in lane->paused */
+    _Atomic unsigned refs; /* the socket's, one per request, per deferred work, and the program's */
+    bool opened;           /* the program knows it */
+    _Atomic bool closing;  /* the socket is closed */
+    bool stalled;          /* parsing stopped because the client does not read its replies */
+    bool work_deferred;
+    uint64_t
+        parse_turn;   /* grows with each record served: tells a fiber that another one parses now */
+    unsigned running; /* requests not yet answered */
+
+    struct rx_chunk *rx; /* bytes received and not yet parsed: [rx_start, rx->used) */
+    size_t rx_start;
+    uint8_t *assembled; /* the earlier fragments of a record; NULL when there are none */
+    size_t assembled_size;
+
+    struct out_piece *out; /* a queue in an array: [out_first, out_count) */
+    size_t out_first;
+    size_t out_count;
+    size_t out_capacity;
+    size_t out_bytes;
+};
+
+struct rpc_server {
+    struct rpc_server_options options;
+    struct rpc_program program;
+    struct lane *lanes;
+    struct list listeners;
+    size_t chunk_large_bytes;
+    _Atomic uint64_t conn_id_next;
+    bool drained;
+};
+
+void lane_init(struct lane *lane, struct rpc_server *server, struct reactor *reactor);
+void lane_fini(struct lane *lane);
+
+/* Takes `fd`, whose addresses are known; on the lane's thread. */
+void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer);
+/* Closes the socket now; the rest goes when the last request is done. */
+void conn_close(struct conn *conn);
+/* Sends what is queued, as far as the socket takes it. */
+void conn_flush(struct conn *conn);
+/* Lets the work task run at the end of this round. */
+void conn_defer_work(struct conn *conn);
+
+/* rpc/record.c: cuts what was received into records, receives. */
+enum record_result { RECORD_NONE, RECORD_READY, RECORD_BAD };
+/* Gives the next whole record. *out_chunk is referenced for the caller. */
+enum record_result record_next(
+    struct conn *conn, struct slice *out_record, struct rx_chunk **out_chunk);
+/* Receives what is there. False: the connection ended or failed. */
+MUST_CHECK bool record_receive(struct conn *conn);
+void record_forget(struct conn *conn);
+
+MUST_CHECK struct rx_chunk *chunk_get(struct lane *lane, size_t capacity_min);
+void chunk_unref(struct lane *lane, struct rx_chunk *chunk);

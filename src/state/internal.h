@@ -1,0 +1,498 @@
+/*
+ * state/internal.h - the structures of this room, shared by its files and nobody else.
+ *
+ * Locks, in the order in which they are taken (docs/locking.md):
+ *   server->lock    clients of one server by owner; who is confirmed; CREATE_SESSION's replay
+ *   client->lock    what one client holds: sessions, owners, opens, stateids, records
+ *   session->lock   slots, bound connections, back channel
+ *   shard->lock     the open files of one part of one file system: opens, share counters, ranges
+ *   files->recovery.lock, state->conn_lock, state->lock: inmost; nothing is taken under them
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "state/client.h"
+#include "state/files.h"
+#include "state/interval.h"
+#include "state/lock.h"
+#include "state/session.h"
+#include "state/state.h"
+#include "state/table.h"
+#include "state/v40.h"
+
+#define STATE_INDEX_BITS      20u /* of clientids and of stateids; the rest of 32 is a generation */
+#define STATE_INDEX_MASK      ((1u << STATE_INDEX_BITS) - 1)
+#define STATE_INDEX_NONE      UINT32_MAX
+#define STATE_SHARD_COUNT     64u
+#define STATE_CB_SECURITY_MAX 1024u
+#define STATE_BINDING_MAX     128u /* connections of one session */
+
+/* A table from small indexes to pointers; an index is reused as late as possible, under a generation of its
+ * own, so that an id of something that is gone is not taken for another. */
+struct state_index_entry {
+    void *item; /* NULL: free */
+    uint32_t generation;
+    uint32_t free_next;
+};
+struct state_index {
+    struct state_index_entry *entries;
+    uint32_t capacity;
+    uint32_t used; /* entries that were ever in use */
+    uint32_t free_first, free_last;
+};
+void state_index_init(struct state_index *index);
+void state_index_fini(struct state_index *index);
+/* Errors: -ENOMEM; -ENOSPC: 2^20 in use. */
+MUST_CHECK int state_index_add(struct state_index *index, void *item, uint32_t *out_id);
+void *state_index_find(const struct state_index *index, uint32_t id); /* NULL: none */
+void state_index_remove(struct state_index *index, uint32_t id);
+/* Lets an id that is in use name something else. */
+void state_index_replace(struct state_index *index, uint32_t id, void *item);
+
+struct state {
+    struct state_options options;
+    struct mutex lock;
+    struct state_index clients;                /* all that exist, of every server */
+    _Atomic(struct state_session *) *sessions; /* [session_count_max]; never freed before the end */
+    uint32_t session_used;
+    struct list sessions_free;
+    uint64_t session_serial;
+    struct list servers;
+    struct list files;
+    pthread_cond_t files_left; /* some file system has no users left */
+    struct mutex conn_lock;
+    struct state_table conns; /* struct state_binding by connection */
+    _Atomic uint64_t client_count, unconfirmed_count, session_count, open_count, range_count;
+    _Atomic uint64_t reply_cache_bytes, expired_count;
+};
+
+struct state_server {
+    struct state *state;
+    _Atomic uint32_t refs; /* the owner's, and one of each client */
+    struct list state_node;
+    struct mutex lock;
+    struct state_table owners; /* its clients that are not dead, by owner string */
+    struct list unconfirmed;   /* oldest first */
+    size_t identity_size;
+    uint8_t identity[];
+};
+
+/* What only a client of 4.0 has. Under server->lock. */
+struct state_client_v40 {
+    struct state_callback callback;
+    uint8_t confirm[STATE_CONFIRM_SIZE]; /* that confirms it, or has confirmed it */
+    bool has_update;                     /* of the callback, waiting for SETCLIENTID_CONFIRM */
+    struct state_callback callback_next;
+    uint8_t confirm_next[STATE_CONFIRM_SIZE];
+    uint64_t confirm_serial;
+};
+
+/* One client's record in one file system. */
+struct state_record {
+    struct list client_node;
+    struct state_files *files;
+    bool is_put; /* false: being written, or it failed */
+};
+
+struct state_client {
+    struct state_server *server;
+    _Atomic uint32_t refs; /* the table's while it exists, one per session, callers' */
+    _Atomic uint64_t renewed_ms;
+    uint64_t id;
+    uint8_t verifier[STATE_VERIFIER_SIZE];
+    /* under server->lock: */
+    struct state_table_node owner_node;
+    struct list unconfirmed_node;
+    _Atomic bool confirmed;     /* atomic, as 4.0 looks at it in each operation */
+    uint32_t create_sequenceid; /* what the next CREATE_SESSION must have */
+    bool has_created;           /* `created` answers create_sequenceid - 1 */
+    struct state_session_created created;
+    /* under lock: */
+    struct mutex lock;
+    _Atomic bool
+        dead; /* set under both locks: gets nothing more, may still hold something. Atomic, as who
+                        * finds its open in a file may hold neither. */
+    bool reclaim_complete;
+    struct list sessions;
+    uint32_t session_count;
+    struct list records;
+    struct state_index handles;
+    struct state_table owners; /* open and lock owners */
+    struct list owners_idle;   /* of 4.0, that hold nothing; longest idle first */
+    struct state_table opens_by_file;
+    struct list opens;
+    uint32_t owner_count, open_count, lock_state_count, range_count;
+    /* never changed: */
+    struct state_client_v40 *v40; /* NULL: of 4.1 */
+    struct slice owner;           /* point into `bytes` */
+    struct slice principal;
+    uint8_t bytes[];
+};
+
+enum state_slot_phase { STATE_SLOT_FREE, STATE_SLOT_BUSY, STATE_SLOT_REPLAYING };
+
+struct state_slot {
+    uint32_t seqid;
+    uint8_t phase; /* enum state_slot_phase */
+    bool used;     /* a request ever ran here */
+    bool cached;   /* `reply` answers seqid */
+    uint64_t checksum;
+    uint64_t conn_id; /* that sent the newest request: surely bound */
+    uint8_t *reply;   /* room for response_cached_size_max bytes, or NULL */
+    size_t reply_size;
+};
+
+struct state_session {
+    struct mutex lock;
+    struct state *state; /* this and the next for ever */
+    uint32_t index;      /* in state->sessions */
+    uint8_t id[STATE_SESSIONID_SIZE];
+    bool live; /* false: cannot be found any more; the slots remain while busy_count > 0 */
+    struct state_server *server;
+    struct state_client *client;
+    struct list client_node; /* under client->lock; when free: in state->sessions_free */
+    struct state_channel fore, back;
+    bool has_back_channel;
+    uint32_t busy_count;
+    struct state_slot *slots;
+    uint64_t reserved_bytes;
+    struct list bindings; /* oldest first */
+    uint32_t binding_count;
+    uint32_t cb_program;
+    size_t cb_security_size;
+    uint8_t cb_security[STATE_CB_SECURITY_MAX];
+};
+
+struct state_binding {
+    struct state_table_node conn_node; /* under state->conn_lock */
+    struct list session_node;
+    struct state_session *session;
+    uint64_t conn_id;
+    unsigned channels; /* enum state_channel_dir */
+};
+
+enum state_owner_kind { STATE_OPEN_OWNER, STATE_LOCK_OWNER };
+
+/* Exists while it has an open or a lock stateid; in 4.0 a lease longer. Under client->lock; `bytes` never change. */
+struct state_owner {
+    struct state_table_node client_node;
+    enum state_owner_kind kind;
+    uint32_t use_count;
+    struct state_owner_v40 *v40; /* NULL: of 4.1 */
+    size_t size;
+    uint8_t bytes[];
+};
+
+enum state_handle_kind { STATE_HANDLE_OPEN, STATE_HANDLE_LOCK, STATE_HANDLE_CLOSED };
+
+struct state_handle { /* what a stateid names */
+    enum state_handle_kind kind;
+    uint32_t id;
+    uint32_t seqid;
+};
+
+/* What only an owner of 4.0 has. Under client->lock. */
+struct state_owner_v40 {
+    struct state_owner *owner;
+    uint32_t seqid; /* of the last turn, if has_moved */
+    bool has_moved, is_busy, is_confirmed;
+    uint8_t *reply; /* of the last turn; NULL: could not be saved */
+    size_t reply_size;
+    bool has_reply_file;
+    struct state_file_ref reply_file;
+    bool has_closed;
+    struct state_handle closed; /* of the last open that was closed: leads a retried CLOSE here */
+    struct list idle_node;
+    uint64_t idle_since_ms;
+};
+
+/* Under client->lock; what the file's list leads to (client, access, deny) is written under shard->lock too. */
+struct state_open {
+    struct state_handle handle;
+    struct state_client *client;
+    struct state_owner *owner;
+    struct state_file *file;
+    struct list client_node;
+    struct state_table_node by_file_node;
+    struct list file_node;
+    uint32_t access, deny;
+    uint32_t history; /* the (access, deny) pairs of its OPENs: state_share_bit() */
+    struct list lock_states;
+};
+
+/* One lock owner through one open. */
+struct state_lock_state {
+    struct state_handle handle;
+    struct state_owner *owner;
+    struct state_open *open;
+    struct list open_node;
+    struct list ranges; /* under shard->lock too */
+};
+
+struct state_range {
+    struct state_interval interval;
+    enum state_lock_type type;
+    struct state_lock_state *lock_state;
+    struct list node; /* of lock_state->ranges, or of a list of spares */
+};
+
+/* Exists while it is open. Under shard->lock; key and shard never change. */
+struct state_file {
+    struct state_table_node shard_node;
+    struct state_file_key key;
+    struct state_files *files;
+    struct state_shard *shard;
+    struct list opens;
+    uint32_t reader_count, writer_count, deny_read_count, deny_write_count; /* of opens */
+    struct state_interval_tree ranges;
+};
+
+struct state_shard {
+    struct mutex lock;
+    struct state_table table;
+};
+
+/* A record that the previous process left. */
+struct state_claimant {
+    struct state_table_node node; /* by identity and owner */
+    struct list all_node;
+    bool complete;
+    uint8_t key[8];
+    struct slice identity, owner, principal; /* point into `bytes` */
+    uint8_t bytes[];
+};
+
+struct state_recovery {
+    struct mutex lock;
+    struct state_table table;
+    struct list claimants;
+    uint32_t pending_count; /* claimants that are not complete */
+    bool ending;            /* someone deletes the records */
+    uint64_t end_ms;
+};
+
+struct state_files {
+    struct state *state;
+    struct list state_node;
+    const struct state_files_ops *ops;
+    void *context;
+    uint32_t users; /* who calls ops outside of a request of this file system; under state->lock */
+    bool closing;   /* under state->lock */
+    _Atomic bool in_grace;
+    struct state_recovery recovery;
+    struct state_shard shards[STATE_SHARD_COUNT];
+};
+
+static inline void mutex_make(struct mutex *mutex)
+{
+    (void)pthread_mutex_init(&mutex->pthread, NULL);
+}
+
+static inline void mutex_unmake(struct mutex *mutex)
+{
+    (void)pthread_mutex_destroy(&mutex->pthread);
+}
+
+/* ---- client.c ---- */
+
+/* A reference to a client of `server` that is not dead; NULL: none. */
+struct state_client *state_client_get(struct state_server *server, uint64_t clientid);
+void state_client_ref(struct state_client *client);
+/* Frees it when it was the last. */
+void state_client_put(struct state_client *client);
+/* True when others may take what it has: its lease is over, or it is dead. */
+bool state_client_is_expired(const struct state_client *client, uint64_t now_ms);
+/* The client that `caller` is, with a reference: its session's, or in 4.0 the one of that id. */
+MUST_CHECK enum state_status state_caller_client(
+    const struct state_caller *caller, uint64_t clientid, struct state_client **out_client);
+/* Takes it out of the server's tables: no request finds it any more. True: this call did it. */
+bool state_client_kill_locked(struct state_server *server, struct state_client *client)
+    REQUIRES(server->lock);
+/* Drops what a dead client holds, and the client, but leaves its stable records. May call ops. */
+void state_client_forget(struct state_client *client);
+/* The client of that owner string; NULL: none. Those of 4.0 are others than those of 4.1. */
+struct state_client *state_client_find(struct state_server *server, struct slice owner,
+    bool confirmed, bool is_v40) REQUIRES(server->lock);
+/* Clients that are to be dropped when no lock is held. */
+struct state_doomed {
+    struct state_client *clients[3];
+    size_t count;
+};
+void state_doom(struct state_server *server, struct state_doomed *doomed,
+    struct state_client *client) REQUIRES(server->lock);
+void state_doomed_drop(struct state_doomed *doomed);
+/* A new client, unconfirmed, in the place of one of the same owner string that is unconfirmed. Takes `v40` (NULL: it
+ * is one of 4.1). NULL: no memory, or too many. */
+struct state_client *state_client_add_unconfirmed(struct state_server *server,
+    const struct state_exchange_id *args, struct state_client_v40 *v40, uint64_t now_ms,
+    struct state_doomed *doomed) REQUIRES(server->lock);
+/* Confirms a client. Gives its predecessor, killed, with a reference; or NULL. */
+struct state_client *state_client_confirm(struct state_server *server, struct state_client *client)
+    REQUIRES(server->lock);
+void state_server_put(struct state_server *server);
+/* Has sessions or opens. */
+bool state_client_is_in_use(struct state_client *client);
+
+/* ---- expire.c ---- */
+
+/* Drops the opens, with their locks, of a dead client. May call ops. */
+void state_client_drop_opens(struct state_client *client);
+/* Drops a dead client with all it holds: sessions, records, opens; then forgets it. Errors: -EIO and others
+ * of ops.record_delete; then it goes on holding its opens, and a later call tries again. May call ops. */
+MUST_CHECK int state_client_drop(struct state_client *client);
+/* Kills and drops a client if its lease is (still) over, or it is dead already. May call ops. Errors:
+ * -EAGAIN: it has renewed its lease; those of state_client_drop(). */
+MUST_CHECK int state_client_expire(struct state_client *client, uint64_t now_ms);
+/* Gets a client out of the way that was found to hold what another one wants. Takes the reference.
+ * STATE_OK: try again; STATE_DELAY: it still holds it. May call ops. */
+MUST_CHECK enum state_status state_rival_expire(struct state_client *rival, uint64_t now_ms);
+/* Up to `capacity` clients from *cursor (begin with 0) on, each with a reference; 0: no more. */
+size_t state_clients_list(
+    struct state *state, uint32_t *cursor, struct state_client **out_clients, size_t capacity);
+
+/* ---- session.c, sequence.c, connection.c ---- */
+
+/* The session of that id, locked, or NULL. */
+struct state_session *state_session_lock(
+    struct state_server *server, const uint8_t sessionid[STATE_SESSIONID_SIZE]) NO_LOCK_CHECK;
+/* Makes all its sessions unreachable; those with running requests go when the last of them ends. */
+void state_sessions_kill(struct state_client *client);
+/* Gives back what a session held that is neither live nor busy. */
+void state_session_retire(struct state_session *session);
+/* A connection that is bound to the back channel; 0: none. */
+uint64_t state_binding_back(const struct state_session *session) REQUIRES(session->lock);
+bool state_binding_exists(const struct state_session *session, uint64_t conn_id)
+    REQUIRES(session->lock);
+/* Adds channels to a connection's binding. Errors: -ENOMEM. */
+MUST_CHECK int state_binding_add(struct state_session *session, uint64_t conn_id, unsigned channels)
+    REQUIRES(session->lock);
+void state_bindings_drop(struct state_session *session) REQUIRES(session->lock);
+
+/* ---- files.c ---- */
+
+/* The next file system after `files` (NULL: the first) that is not going away, entered; leaves `files`.
+ * NULL: no more. */
+struct state_files *state_files_next(struct state *state, struct state_files *files);
+
+/* Keeps ops callable until state_files_leave(); false: the file system is going away. */
+MUST_CHECK bool state_files_enter(struct state_files *files);
+void state_files_leave(struct state_files *files);
+struct state_shard *state_shard_of(struct state_files *files, const struct state_file_key *key);
+struct state_file *state_file_find(struct state_shard *shard, const struct state_file_key *key)
+    REQUIRES(shard->lock);
+uint64_t state_file_hash(const struct state_file_key *key);
+
+/* ---- recovery.c ---- */
+
+/* Puts the client's record in this file system unless it is there. May call ops. */
+MUST_CHECK enum state_status state_record_ensure(
+    struct state_client *client, struct state_files *files);
+/* Deletes all records of a dead client. Errors are those of ops.record_delete. */
+MUST_CHECK int state_records_delete(struct state_client *client);
+/* Forgets a client's records without deleting what is stored. */
+void state_records_forget(struct state_client *client);
+/* Whether the client may reclaim here. Errors: STATE_NO_GRACE, STATE_RECLAIM_BAD. */
+MUST_CHECK enum state_status state_recovery_check(
+    struct state_files *files, const struct state_client *client);
+/* The client has reclaimed all that it wants. True: everyone has, the grace period may end. */
+bool state_recovery_complete(struct state_files *files, const struct state_client *client);
+/* Ends the grace period if it is over, deleting the records of before. May call ops. */
+void state_recovery_end(struct state_files *files, uint64_t now_ms);
+void state_recovery_init(struct state_recovery *recovery);
+void state_recovery_fini(struct state_recovery *recovery);
+
+/* ---- stateid.c ---- */
+
+/* Gives a handle its id. Errors: -ENOMEM, -ENOSPC. */
+MUST_CHECK int state_handle_add(struct state_client *client, struct state_handle *handle,
+    enum state_handle_kind kind) REQUIRES(client->lock);
+/* The handle that a stateid names, by the rules of seqids. */
+MUST_CHECK enum state_status state_handle_find(struct state_client *client,
+    const struct state_stateid *stateid, struct state_handle **out_handle) REQUIRES(client->lock);
+/* The handle by its id only; NULL: none. */
+struct state_handle *state_handle_lookup(
+    struct state_client *client, const struct state_stateid *stateid) REQUIRES(client->lock);
+void state_handle_bump(struct state_handle *handle);
+void state_handle_stateid(const struct state_client *client, const struct state_handle *handle,
+    struct state_stateid *out_stateid);
+uint64_t state_stateid_clientid(const struct state_stateid *stateid);
+/* As state_caller_client(), for whom a stateid names. */
+MUST_CHECK enum state_status state_caller_of_stateid(const struct state_caller *caller,
+    const struct state_stateid *stateid, struct state_client **out_client);
+/* As state_handle_find(), for an open of that file. */
+MUST_CHECK enum state_status state_open_find(struct state_client *client,
+    const struct state_file_ref *file, const struct state_stateid *stateid,
+    struct state_open **out_open) REQUIRES(client->lock);
+bool state_open_is_of(const struct state_open *open, const struct state_file_ref *file);
+
+/* ---- owner.c ---- */
+
+struct state_owner *state_owner_find(struct state_client *client, enum state_owner_kind kind,
+    struct slice bytes) REQUIRES(client->lock);
+/* The owner, made if need be, with one use more. NULL: no memory, or too many. */
+struct state_owner *state_owner_use(struct state_client *client, enum state_owner_kind kind,
+    struct slice bytes) REQUIRES(client->lock);
+/* One use more of an owner that is there; the client is locked. */
+void state_owner_ref(struct state_owner *owner);
+void state_owner_unuse(struct state_client *client, struct state_owner *owner)
+    REQUIRES(client->lock);
+/* The last use, of an owner that is not to be kept idle either. */
+void state_owner_forget(struct state_client *client, struct state_owner *owner)
+    REQUIRES(client->lock);
+/* Forgets the idle owners of 4.0. */
+void state_owners_forget_idle(struct state_client *client) REQUIRES(client->lock);
+/* Keeps the id of an open that is closed for retries of its CLOSE (4.0). */
+void state_owner_keep_closed(struct state_client *client, struct state_open *open)
+    REQUIRES(client->lock);
+
+/* ---- share.c ---- */
+
+/* Whether an open may have this access and deny beside those of all others; `own` is the open that is to be
+ * changed, or NULL. STATE_SHARE_DENIED with a *out_rival (a reference): it goes away when that one is
+ * expired. */
+MUST_CHECK enum state_status state_share_check(struct state_file *file,
+    const struct state_open *own, uint32_t access, uint32_t deny, uint64_t now_ms,
+    struct state_client **out_rival) REQUIRES(file->shard->lock);
+/* As state_share_check(), for I/O without an open. */
+MUST_CHECK enum state_status state_share_check_access(struct state_shard *shard,
+    const struct state_file_key *key, uint32_t access, uint64_t now_ms,
+    struct state_client **out_rival) NO_LOCK_CHECK;
+void state_share_count(struct state_file *file, uint32_t access, uint32_t deny, int change)
+    REQUIRES(file->shard->lock);
+/* The bit of a pair in a history. */
+uint32_t state_share_bit(uint32_t access, uint32_t deny);
+/* What of a history remains when the open is downgraded to that; 0: it is no union of OPENs in it. */
+uint32_t state_share_downgrade(uint32_t history, uint32_t access, uint32_t deny);
+
+/* ---- range.c ---- */
+
+/* A range of another owner that conflicts; one whose client could be expired only if there is no other.
+ * NULL: none. `owner` may be NULL: it holds nothing. */
+struct state_range *state_range_conflict(const struct state_file *file,
+    const struct state_owner *owner, const struct state_lock_range *range, uint64_t now_ms)
+    REQUIRES(file->shard->lock);
+/* Gives the owner of `lock_state` the range. Takes up to 2 of `spares`, and leaves there what it no longer
+ * needs. Gives the change of the number of ranges. */
+int state_range_set(struct state_file *file, struct state_lock_state *lock_state,
+    const struct state_lock_range *range, struct list *spares) REQUIRES(file->shard->lock);
+/* Takes the range away from an owner; takes up to 1 of `spares`. */
+int state_range_clear(struct state_file *file, const struct state_owner *owner,
+    const struct state_lock_range *range, struct list *spares) REQUIRES(file->shard->lock);
+/* Adds `count` spare ranges to the list. Errors: -ENOMEM. */
+MUST_CHECK int state_range_spares(struct list *spares, unsigned count);
+void state_range_spares_free(struct list *spares);
+/* Drops all ranges of a lock state; gives their number. */
+uint32_t state_range_drop(struct state_file *file, struct state_lock_state *lock_state)
+    REQUIRES(file->shard->lock);
+bool state_range_is_valid(const struct state_lock_range *range);
+void state_range_denied(const struct state_range *range, struct state_lock_denied *out_denied);
+
+/* ---- open.c, lock.c ---- */
+
+/* Drops an open with its locks. The caller then calls ops.release for its file. */
+void state_open_drop(struct state_client *client, struct state_open *open) REQUIRES(client->lock);
+void state_lock_state_drop(struct state_client *client, struct state_lock_state *lock_state)
+    REQUIRES(client->lock);

@@ -1,0 +1,84 @@
+/* tests/lib/fake_catalog.c - which file systems there are, in an array. */
+#include "tests/lib/fake_catalog.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#define FILE_SYSTEMS_MAX 64
+
+static struct {
+    const char *fs_id; /* NULL: free */
+    struct in_addr address;
+} file_systems[FILE_SYSTEMS_MAX];
+static uint64_t generation;
+
+void fake_catalog_reset(void)
+{
+    memset(file_systems, 0, sizeof file_systems);
+    generation++;
+}
+
+void fake_catalog_add(const char *fs_id, const char *address)
+{
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL)
+            continue;
+        file_systems[i].fs_id = fs_id;
+        file_systems[i].address.s_addr = 0;
+        if (address != NULL && inet_pton(AF_INET, address, &file_systems[i].address) != 1)
+            abort();
+        generation++;
+        return;
+    }
+    abort();
+}
+
+void fake_catalog_remove(const char *fs_id)
+{
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            file_systems[i].fs_id = NULL;
+    }
+    generation++;
+}
+
+int catalog_find_export(
+    const struct catalog *catalog, struct in_addr address, struct catalog_export *out_export)
+{
+    (void)catalog;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        const char *fs_id = file_systems[i].fs_id;
+        if (fs_id == NULL || file_systems[i].address.s_addr != address.s_addr)
+            continue;
+        *out_export = (struct catalog_export){ .mount_target_id = "fsmt-1" };
+        memcpy(out_export->fs_id, fs_id, strlen(fs_id) + 1);
+        return 0;
+    }
+    return -ENOENT;
+}
+
+int catalog_check_fs(const struct catalog *catalog, const char *fs_id)
+{
+    (void)catalog;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            return 0;
+    }
+    return -ENOENT;
+}
+
+void catalog_each_fs(
+    const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context)
+{
+    (void)catalog;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && !emit(context, file_systems[i].fs_id))
+            return;
+    }
+}
+
+uint64_t catalog_generation(const struct catalog *catalog)
+{
+    (void)catalog;
+    return generation;
+}

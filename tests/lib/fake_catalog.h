@@ -1,0 +1,15 @@
+/*
+ * tests/lib/fake_catalog.h - the data plane's half of catalog/catalog.h, without records.
+ *
+ * Link it instead of the real catalog. There is one of it in a process; `struct catalog *` arguments are ignored.
+ */
+#pragma once
+
+#include "catalog/catalog.h"
+
+/* Forgets everything. */
+void fake_catalog_reset(void);
+/* Adds a file system; `address` may be NULL: it has no mount target. Both strings are borrowed. */
+void fake_catalog_add(const char *fs_id, const char *address);
+/* Takes a file system and its mount target away. */
+void fake_catalog_remove(const char *fs_id);
