@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 
-from shoal_server import connects, free_port, wait_until
+from shoal_server import build_dir, connects, free_port, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 AGENT_PORT = 7000
@@ -99,7 +99,8 @@ class KernelClient:
         self.log_path = pathlib.Path(log_path)
         self.relays = {}
         env = {**os.environ, "SHOAL_E2E_KEY": self.key.decode(), "KC_MEM": memory,
-               "KC_TIMEOUT": "3600", "PYTHONDONTWRITEBYTECODE": "1"}
+               "KC_TIMEOUT": "3600", "PYTHONDONTWRITEBYTECODE": "1",
+               "KC_PRELOAD": str(build_dir() / "tests" / "e2e" / "uml_xstate.so")}
         env.pop("KC_INIT", None)
         with self.log_path.open("wb") as log:
             # Whatever ends pytest ends the guest: the script removes its tap at SIGTERM.

@@ -34,7 +34,10 @@ def transfer(path, worker, count, accounts=20):
         connection.execute("UPDATE account SET balance=balance+1, note=substr(note||?,-2000) WHERE id=?",
                            ("x" * 100, target))
         connection.execute("INSERT INTO transfer VALUES(?, ?)", (worker, number))
-        connection.execute("COMMIT")
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise RuntimeError(f"transfer {number} of worker {worker}: {error.sqlite_errorname}") from error
     connection.close()
 
 
