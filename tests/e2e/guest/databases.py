@@ -24,9 +24,11 @@ def make_bank(path, mode, accounts=20):
     connection.close()
 
 
-def transfer(path, worker, count, accounts=20):
+def transfer(path, worker, count, mode=None, accounts=20):
     """`count` transactions, each of which moves money and grows a row; returns when all are committed."""
     connection = connect(path)
+    if mode:  # Other than WAL, it is each connection's own.
+        assert connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode.lower()
     for number in range(count):
         connection.execute("BEGIN IMMEDIATE")
         source, target = (worker * 7 + number) % accounts, (worker * 3 + number * 5 + 1) % accounts
