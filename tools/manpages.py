@@ -40,6 +40,7 @@ def values_of(option):
         "NUMBER": f"a number from {low} to {high}" + (f", in {option['unit']}" if option["unit"] else ""),
         "BYTES": "a number of bytes; KiB, MiB and GiB are units",
         "LEVEL": "error, warn, info or debug",
+        "PROFILE": "extended or strict",
         "ADDRESS": "an IPv4 address and a port",
         "CIDRS": "networks or addresses between commas",
     }[option["type"]]

@@ -252,6 +252,18 @@ int catalog_check_fs(const struct catalog *catalog, const char *fs_id)
     return err;
 }
 
+enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const char *fs_id)
+{
+    enum catalog_profile profile = CATALOG_PROFILE_DEFAULT;
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    const struct entry *entry = tables_find(tables, ENTRY_FS, fs_id);
+    if (entry != NULL)
+        profile = catalog_tags_profile(&entry->fs.tags);
+    rwlock_read_unlock(&tables->lock);
+    return profile;
+}
+
 void catalog_each_fs(
     const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context)
 {

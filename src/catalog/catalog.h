@@ -31,10 +31,26 @@ MUST_CHECK int catalog_find_export(
     const struct catalog *catalog, struct in_addr address, struct catalog_export *out_export);
 /* Whether the file system exists and is `available`: 0, or -ENOENT. */
 MUST_CHECK int catalog_check_fs(const struct catalog *catalog, const char *fs_id);
+/* How a file system behaves over NFS. */
+enum catalog_profile {
+    CATALOG_PROFILE_DEFAULT,  /* its record says nothing: what option nfs.profile says */
+    CATALOG_PROFILE_EXTENDED, /* all that the server can do */
+    CATALOG_PROFILE_STRICT,   /* exactly what EFS does, with its limits */
+};
+
+/* The tag of a file system that says so: "extended" or "strict". The API refuses other values. */
+#define CATALOG_PROFILE_TAG "shoal:profile"
+
+const char *catalog_profile_name(enum catalog_profile profile);
+/* "extended" or "strict". Errors: -EINVAL. */
+MUST_CHECK int catalog_profile_parse(const char *name, enum catalog_profile *out_profile);
+/* What the file system's record says; CATALOG_PROFILE_DEFAULT also when there is none. */
+enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const char *fs_id);
+
 /* Calls `emit` with the id of each available file system, in the order of ids. */
 void catalog_each_fs(
     const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context);
-/* Grows with every change of what the three functions above answer. */
+/* Grows with every change of what the functions above answer. */
 uint64_t catalog_generation(const struct catalog *catalog);
 
 /* The control plane's half of this interface stands in catalog/records.h. */

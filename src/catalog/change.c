@@ -124,7 +124,9 @@ static bool alters_exports(const struct staged *item)
     const struct entry *entry = item->after != NULL ? item->after : item->before;
     assert(entry != NULL);
     if (item->before != NULL && item->after != NULL && entry->kind == ENTRY_FS)
-        return item->before->fs.state != item->after->fs.state;
+        return item->before->fs.state != item->after->fs.state ||
+               catalog_tags_profile(&item->before->fs.tags) !=
+                   catalog_tags_profile(&item->after->fs.tags);
     return entry->kind == ENTRY_FS || entry->kind == ENTRY_MOUNT_TARGET;
 }
 

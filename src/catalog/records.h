@@ -56,6 +56,8 @@ MUST_CHECK int catalog_tags_set(struct catalog_tags *tags, const char *key, cons
 /* Whether there was one. */
 bool catalog_tags_remove(struct catalog_tags *tags, const char *key);
 void catalog_tags_fini(struct catalog_tags *tags);
+/* What CATALOG_PROFILE_TAG says. */
+enum catalog_profile catalog_tags_profile(const struct catalog_tags *tags);
 
 struct catalog_fs {
     char id[CATALOG_ID_SIZE];

@@ -22,6 +22,12 @@ static const char *const throughput_names[] = {
     [CATALOG_ELASTIC] = "elastic",
 };
 
+static const char *const profile_names[] = {
+    [CATALOG_PROFILE_DEFAULT] = "default",
+    [CATALOG_PROFILE_EXTENDED] = "extended",
+    [CATALOG_PROFILE_STRICT] = "strict",
+};
+
 const char *catalog_state_name(enum catalog_state state)
 {
     assert((size_t)state < ARRAY_SIZE(state_names));
@@ -40,6 +46,12 @@ const char *catalog_throughput_name(enum catalog_throughput mode)
     return throughput_names[mode];
 }
 
+const char *catalog_profile_name(enum catalog_profile profile)
+{
+    assert((size_t)profile < ARRAY_SIZE(profile_names));
+    return profile_names[profile];
+}
+
 /* The number of a name in a list, or -EINVAL. */
 static int find_name(const char *name, const char *const *names, size_t count)
 {
@@ -56,6 +68,15 @@ int catalog_performance_parse(const char *name, enum catalog_performance *out_mo
     if (found < 0)
         return found;
     *out_mode = (enum catalog_performance)found;
+    return 0;
+}
+
+int catalog_profile_parse(const char *name, enum catalog_profile *out_profile)
+{
+    int found = find_name(name, profile_names, ARRAY_SIZE(profile_names));
+    if (found <= CATALOG_PROFILE_DEFAULT) /* "default" is the name of no tag */
+        return -EINVAL;
+    *out_profile = (enum catalog_profile)found;
     return 0;
 }
 
@@ -126,4 +147,13 @@ void catalog_tags_fini(struct catalog_tags *tags)
     }
     free(tags->items);
     *tags = (struct catalog_tags){ 0 };
+}
+
+enum catalog_profile catalog_tags_profile(const struct catalog_tags *tags)
+{
+    enum catalog_profile profile;
+    const char *name = catalog_tags_find(tags, CATALOG_PROFILE_TAG);
+    if (name == NULL || catalog_profile_parse(name, &profile) < 0) /* of a release that knew more */
+        return CATALOG_PROFILE_DEFAULT;
+    return profile;
 }

@@ -177,6 +177,12 @@ static const struct api_error *take_tag(
     if (error == NULL && !has_tag_letters_only(json_string_value(value)))
         error = fail_constraint(call, "TagValue", json_string_value(value),
             "Member must satisfy regular expression pattern: ^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
+    enum catalog_profile profile;
+    if (error == NULL && strcmp(json_string_value(key), CATALOG_PROFILE_TAG) == 0 &&
+        catalog_profile_parse(json_string_value(value), &profile) < 0)
+        error =
+            api_fail(call, API_BAD_REQUEST, "The value of the tag '%s' must be extended or strict.",
+                CATALOG_PROFILE_TAG); /* the one key that is ours: nfs/view.h */
     if (error == NULL &&
         catalog_tags_set(tags, json_string_value(key), json_string_value(value)) < 0)
         error = api_internal_error(call, -ENOMEM);

@@ -128,6 +128,8 @@ static int parse_member(const struct option_row *row, const char *text, void *me
         return parse_number(row, text, member);
     case OPTION_LEVEL:
         return log_parse_level(text, member);
+    case OPTION_PROFILE:
+        return catalog_profile_parse(text, member);
     case OPTION_ADDRESS:
         return address_parse(text, member);
     case OPTION_CIDRS:
@@ -179,6 +181,9 @@ static void describe_values(const struct option_row *row, char *out_text, size_t
     case OPTION_LEVEL:
         (void)snprintf(out_text, size, "error, warn, info or debug");
         break;
+    case OPTION_PROFILE:
+        (void)snprintf(out_text, size, "extended or strict");
+        break;
     case OPTION_ADDRESS:
         (void)snprintf(out_text, size, "an IPv4 address and a port, such as 127.0.0.1:8049");
         break;
@@ -223,6 +228,10 @@ void option_format(
         break;
     case OPTION_LEVEL:
         (void)snprintf(out_text, size, "%s", level_names[*(const enum log_level *)member]);
+        break;
+    case OPTION_PROFILE:
+        (void)snprintf(
+            out_text, size, "%s", catalog_profile_name(*(const enum catalog_profile *)member));
         break;
     case OPTION_ADDRESS:
         address_format(member, out_text);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "catalog/catalog.h"
 #include "daemon/address.h"
 #include "daemon/problem.h"
 
@@ -22,6 +23,7 @@
 #define OPTION_MEMBER_NUMBER(name)  uint64_t name;
 #define OPTION_MEMBER_BYTES(name)   uint64_t name;
 #define OPTION_MEMBER_LEVEL(name)   enum log_level name;
+#define OPTION_MEMBER_PROFILE(name) enum catalog_profile name;
 #define OPTION_MEMBER_ADDRESS(name) struct sockaddr_in name;
 #define OPTION_MEMBER_CIDRS(name)   struct cidr_list name;
 
@@ -40,6 +42,7 @@ enum option_type {
     OPTION_NUMBER,
     OPTION_BYTES,
     OPTION_LEVEL,
+    OPTION_PROFILE,
     OPTION_ADDRESS,
     OPTION_CIDRS,
 };

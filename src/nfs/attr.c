@@ -74,19 +74,21 @@ static inline bool next_number(uint32_t *left, uint32_t word, uint32_t *out_numb
     return true;
 }
 
-static bool row_allows(uint32_t number, unsigned minor, unsigned access)
+static bool row_allows(uint32_t number, unsigned versions, unsigned access)
 {
     const struct attr_row *row = &rows[number];
-    return (row->minors >> minor & 1) != 0 && (row->access & access) != 0;
+    return (row->minors & versions & V_ANY) != 0 && (row->minors & ~V_ANY & ~versions) == 0 &&
+           (row->access & access) != 0;
 }
 
-/* The attributes of `wanted` that `minor` has with one of the `access` bits. */
-static struct attr_mask mask_narrow(const struct attr_mask *wanted, unsigned minor, unsigned access)
+/* The attributes of `wanted` that `versions` have with one of the `access` bits. */
+static struct attr_mask mask_narrow(
+    const struct attr_mask *wanted, unsigned versions, unsigned access)
 {
     struct attr_mask mask = { { 0 } };
     for (uint32_t word = 0; word < ATTR_WORDS; word++) {
         for (uint32_t left = wanted->words[word], number; next_number(&left, word, &number);) {
-            if (row_allows(number, minor, access))
+            if (row_allows(number, versions, access))
                 attr_mask_add(&mask, number);
         }
     }
@@ -95,26 +97,27 @@ static struct attr_mask mask_narrow(const struct attr_mask *wanted, unsigned min
 
 static const struct attr_mask mask_of_all = { { UINT32_MAX, UINT32_MAX, UINT32_MAX } };
 
-struct attr_mask attr_supported(unsigned minor)
+struct attr_mask attr_supported(unsigned versions)
 {
-    return mask_narrow(&mask_of_all, minor, ATTR_READ_WRITE);
+    return mask_narrow(&mask_of_all, versions, ATTR_READ_WRITE);
 }
 
-struct attr_mask attr_exclusive_create(unsigned minor)
+struct attr_mask attr_exclusive_create(unsigned versions)
 {
-    return mask_narrow(&mask_of_all, minor, ATTR_WRITE);
+    return mask_narrow(&mask_of_all, versions, ATTR_WRITE);
 }
 
-enum nfsstat4 attr_plan_init(struct attr_plan *plan, const struct attr_mask *wanted, unsigned minor)
+enum nfsstat4 attr_plan_init(
+    struct attr_plan *plan, const struct attr_mask *wanted, unsigned versions)
 {
     plan->mask = (struct attr_mask){ { 0 } };
     plan->count = 0;
     for (uint32_t word = 0; word < ATTR_WORDS; word++) {
         for (uint32_t left = wanted->words[word], number; next_number(&left, word, &number);) {
-            if (row_allows(number, minor, ATTR_READ)) {
+            if (row_allows(number, versions, ATTR_READ)) {
                 attr_mask_add(&plan->mask, number);
                 plan->numbers[plan->count++] = (uint8_t)number;
-            } else if (row_allows(number, minor, ATTR_WRITE)) {
+            } else if (row_allows(number, versions, ATTR_WRITE)) {
                 return NFS4ERR_INVAL;
             }
         }
@@ -152,7 +155,8 @@ void attr_put(
         store_be32(enc->data + start - 4, (uint32_t)(enc->size - start));
 }
 
-enum nfsstat4 attr_get(const struct fattr4 *fattr, unsigned minor, struct attr_change *out_change)
+enum nfsstat4 attr_get(
+    const struct fattr4 *fattr, unsigned versions, struct attr_change *out_change)
 {
     bool beyond;
     struct attr_change change = { .mask = attr_mask_of(&fattr->attrmask, &beyond) };
@@ -161,9 +165,9 @@ enum nfsstat4 attr_get(const struct fattr4 *fattr, unsigned minor, struct attr_c
     enum nfsstat4 read_only = NFS4_OK;
     for (uint32_t word = 0; word < ATTR_WORDS; word++) {
         for (uint32_t left = change.mask.words[word], number; next_number(&left, word, &number);) {
-            if (!row_allows(number, minor, ATTR_READ_WRITE))
+            if (!row_allows(number, versions, ATTR_READ_WRITE))
                 return NFS4ERR_ATTRNOTSUPP;
-            if (!row_allows(number, minor, ATTR_WRITE))
+            if (!row_allows(number, versions, ATTR_WRITE))
                 read_only = NFS4ERR_INVAL;
         }
     }

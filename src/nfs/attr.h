@@ -46,8 +46,9 @@ struct attr_mask attr_mask_of(const struct bitmap4 *bitmap, bool *out_beyond);
 struct bitmap4 attr_mask_bitmap(struct attr_mask *mask);
 void attr_mask_put(struct xdr_encoder *enc, const struct attr_mask *mask);
 
-/* All that the minor version supports, to read or to write. */
-struct attr_mask attr_supported(unsigned minor);
+/* All that a view supports, to read or to write. `versions`, here and below: the one minor version of the request,
+ * and what the view has (nfs/minor.h). */
+struct attr_mask attr_supported(unsigned versions);
 /* Those whose value is in struct fs_space. */
 extern const struct attr_mask attr_mask_space;
 
@@ -58,15 +59,15 @@ struct attr_plan {
     uint8_t numbers[ATTR_NUMBER_MAX];
 };
 
-/* Those of `wanted` that the minor version has. NFS4ERR_INVAL: one can only be written. */
+/* Those of `wanted` that there are. NFS4ERR_INVAL: one can only be written. */
 MUST_CHECK enum nfsstat4 attr_plan_init(
-    struct attr_plan *plan, const struct attr_mask *wanted, unsigned minor);
+    struct attr_plan *plan, const struct attr_mask *wanted, unsigned versions);
 
 /* What the values of one file's attributes come from. Borrowed for the call. */
 struct attr_source {
     const struct fs_attr *attr; /* may be NULL when `error` is set */
     enum nfsstat4 error;        /* why `attr` is missing: only rdattr_error is then encoded */
-    unsigned minor;
+    unsigned versions;
     struct fh fh;
     const struct hash_key *fh_key;
     const struct fs_space *space; /* not NULL when an attribute of attr_mask_space is asked for */
@@ -87,7 +88,7 @@ struct attr_change {
 /* Decodes what SETATTR, CREATE and OPEN set. NFS4ERR_ATTRNOTSUPP; NFS4ERR_INVAL: read-only, or no valid value;
  * NFS4ERR_BADOWNER; NFS4ERR_BADXDR. */
 MUST_CHECK enum nfsstat4 attr_get(
-    const struct fattr4 *fattr, unsigned minor, struct attr_change *out_change);
+    const struct fattr4 *fattr, unsigned versions, struct attr_change *out_change);
 
 /* What OPEN with EXCLUSIVE4_1 can set: all that can be written. */
-struct attr_mask attr_exclusive_create(unsigned minor);
+struct attr_mask attr_exclusive_create(unsigned versions);

@@ -4,10 +4,13 @@
  * Sources: RFC 8881 sections 5.6 to 5.10; RFC 7862 section 12.2.3.
  */
 #include "nfs/attr_rows.h"
+#include "nfs/view.h"
+
+#define STRICT_SPACE_USED_MIN 4096u
 
 void attr_put_supported_attrs(struct xdr_encoder *enc, const struct attr_source *source)
 {
-    struct attr_mask mask = attr_supported(source->minor);
+    struct attr_mask mask = attr_supported(source->versions);
     attr_mask_put(enc, &mask);
 }
 
@@ -104,8 +107,8 @@ void attr_put_maxfilesize(struct xdr_encoder *enc, const struct attr_source *sou
 
 void attr_put_maxlink(struct xdr_encoder *enc, const struct attr_source *source)
 {
-    (void)source;
-    xdr_put_u32(enc, FS_LINK_COUNT_MAX);
+    bool is_strict = (source->versions & EXTENDED) == 0;
+    xdr_put_u32(enc, is_strict ? VIEW_STRICT_LINK_COUNT_MAX : FS_LINK_COUNT_MAX);
 }
 
 void attr_put_maxname(struct xdr_encoder *enc, const struct attr_source *source)
@@ -175,7 +178,11 @@ void attr_put_space_total(struct xdr_encoder *enc, const struct attr_source *sou
 
 void attr_put_space_used(struct xdr_encoder *enc, const struct attr_source *source)
 {
-    xdr_put_u64(enc, source->attr->space_used_bytes);
+    /* EFS: metered sizes; what has no data counts as one block. */
+    bool is_strict = (source->versions & EXTENDED) == 0;
+    uint64_t least = is_strict ? STRICT_SPACE_USED_MIN : 0;
+    uint64_t used = source->attr->space_used_bytes;
+    xdr_put_u64(enc, used > least ? used : least);
 }
 
 static void put_time(struct xdr_encoder *enc, struct fs_time time)
@@ -217,7 +224,7 @@ void attr_put_mounted_on_fileid(struct xdr_encoder *enc, const struct attr_sourc
 
 void attr_put_suppattr_exclcreat(struct xdr_encoder *enc, const struct attr_source *source)
 {
-    struct attr_mask mask = attr_exclusive_create(source->minor);
+    struct attr_mask mask = attr_exclusive_create(source->versions);
     attr_mask_put(enc, &mask);
 }
 

@@ -116,6 +116,14 @@ enum nfsstat4 compound_find_volume(
     return status;
 }
 
+unsigned compound_versions(const struct compound *compound)
+{
+    unsigned versions = 1u << compound->minor;
+    if (!view_is_strict(compound->conn, compound->current.volume))
+        versions |= EXTENDED;
+    return versions;
+}
+
 enum nfsstat4 compound_require_directory(struct compound *compound)
 {
     enum fs_type type;
@@ -430,7 +438,8 @@ int compound_serve(struct nfs_server *server, struct nfs_conn *conn, struct rpc_
     if (!xdr_get_opaque(args, NFS4_TAG_MAX, &tag) || !xdr_get_u32(args, &compound.minor) ||
         !xdr_get_u32(args, &compound.op_count))
         return RPC_GARBAGE_ARGS;
-    if (compound.minor > NFS_MINOR_MAX)
+    /* EFS: NFSv4.0 and 4.1. */
+    if (compound.minor > NFS_MINOR_MAX || (compound.minor > 1 && view_is_strict(conn, NULL)))
         return put_refusal(enc, NFS4ERR_MINOR_VERS_MISMATCH, tag);
     if (!name_is_utf8(tag))
         return put_refusal(enc, NFS4ERR_INVAL, tag);

@@ -88,6 +88,9 @@ MUST_CHECK enum nfsstat4 compound_keep_volume(struct compound *compound, struct 
 MUST_CHECK enum nfsstat4 compound_find_volume(
     struct compound *compound, uint64_t fs_tag, struct nfs_volume **out_volume);
 
+/* The minor version, and what the file system of the current filehandle has: for nfs/attr.h. */
+unsigned compound_versions(const struct compound *compound);
+
 /* What the current filehandle is. NFS4ERR_NOTDIR, NFS4ERR_SYMLINK. */
 MUST_CHECK enum nfsstat4 compound_require_directory(struct compound *compound);
 /* NFS4ERR_ISDIR; for others than files NFS4ERR_INVAL (4.0), NFS4ERR_SYMLINK or NFS4ERR_WRONG_TYPE (4.1). */

@@ -42,7 +42,7 @@ enum nfsstat4 op_access(
 enum nfsstat4 attr_source_init(struct compound *compound, struct place *place,
     const struct attr_mask *mask, struct fs_space *space, struct attr_source *out)
 {
-    *out = (struct attr_source){ .minor = compound->minor,
+    *out = (struct attr_source){ .versions = compound_versions(compound),
         .fh = place_fh(place),
         .fh_key = &compound->server->options.fh_key,
         .lease_s = compound->server->options.lease_ms / 1000 };
@@ -88,7 +88,7 @@ enum nfsstat4 op_getattr(
     (void)res;
     struct attr_mask wanted = attr_mask_of(&arg->opgetattr.attr_request, NULL);
     struct attr_plan plan;
-    enum nfsstat4 status = attr_plan_init(&plan, &wanted, compound->minor);
+    enum nfsstat4 status = attr_plan_init(&plan, &wanted, compound_versions(compound));
     if (status != NFS4_OK)
         return status;
     return put_current(compound, compound->enc, &plan);
@@ -122,7 +122,7 @@ enum nfsstat4 op_setattr(
     struct attr_change *change = arena_alloc(compound->arena, sizeof *change);
     if (change == NULL)
         return NFS4ERR_DELAY;
-    enum nfsstat4 status = attr_get(&args->obj_attributes, compound->minor, change);
+    enum nfsstat4 status = attr_get(&args->obj_attributes, compound_versions(compound), change);
     if (status != NFS4_OK)
         return status;
     if (attr_mask_has(&change->mask, FATTR4_MODE_UMASK))
@@ -154,7 +154,7 @@ static enum nfsstat4 compare(struct compound *compound, const struct fattr4 *giv
 {
     bool beyond;
     struct attr_mask mask = attr_mask_of(&given->attrmask, &beyond);
-    struct attr_mask supported = attr_supported(compound->minor);
+    struct attr_mask supported = attr_supported(compound_versions(compound));
     for (uint32_t word = 0; word < ATTR_WORDS; word++)
         beyond |= (mask.words[word] & ~supported.words[word]) != 0;
     if (beyond)
@@ -162,7 +162,7 @@ static enum nfsstat4 compare(struct compound *compound, const struct fattr4 *giv
     if (attr_mask_has(&mask, FATTR4_RDATTR_ERROR))
         return NFS4ERR_INVAL;
     struct attr_plan plan;
-    enum nfsstat4 status = attr_plan_init(&plan, &mask, compound->minor);
+    enum nfsstat4 status = attr_plan_init(&plan, &mask, compound_versions(compound));
     if (status != NFS4_OK)
         return status;
     struct xdr_encoder values;

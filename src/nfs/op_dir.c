@@ -78,6 +78,8 @@ static enum nfsstat4 create_type(
         return NFS4_OK;
     case NF4BLK:
     case NF4CHR:
+        if (view_is_strict(compound->conn, compound->current.volume))
+            return NFS4ERR_BADTYPE;
         how->type = objtype->type == NF4BLK ? FS_BLOCK : FS_CHARACTER;
         how->device_major = objtype->devdata.specdata1;
         how->device_minor = objtype->devdata.specdata2;
@@ -103,7 +105,7 @@ enum nfsstat4 op_create(
     struct attr_change *change = arena_alloc(compound->arena, sizeof *change);
     if (change == NULL)
         return NFS4ERR_DELAY;
-    status = attr_get(&args->createattrs, compound->minor, change);
+    status = attr_get(&args->createattrs, compound_versions(compound), change);
     if (status != NFS4_OK)
         return status;
     if (change->set.set_size)
@@ -130,6 +132,13 @@ enum nfsstat4 op_link(struct compound *compound, const union nfs_argop4 *arg, un
         return status;
     if (file->volume != dir->volume)
         return NFS4ERR_XDEV;
+    if (view_is_strict(compound->conn, dir->volume)) {
+        status = place_get_attr(compound, file);
+        if (status != NFS4_OK)
+            return status;
+        if (file->attr.link_count >= VIEW_STRICT_LINK_COUNT_MAX)
+            return NFS4ERR_MLINK;
+    }
     struct fs_change change;
     int err = fs_link(dir->volume->fs, &compound->cred, file->node, dir->node, name, &change);
     if (err < 0)

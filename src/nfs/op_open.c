@@ -42,6 +42,9 @@ static enum nfsstat4 check_share(const struct compound *compound, const struct O
         (args->share_access & OPEN4_SHARE_ACCESS_BOTH) == 0 ||
         args->share_deny > OPEN4_SHARE_DENY_BOTH)
         return NFS4ERR_INVAL;
+    if (args->share_deny != OPEN4_SHARE_DENY_NONE &&
+        view_is_strict(compound->conn, compound->current.volume))
+        return NFS4ERR_NOTSUPP;
     return NFS4_OK;
 }
 
@@ -90,7 +93,7 @@ static enum nfsstat4 get_createhow(struct opening *opening, struct fs_create *ou
     }
     if (attrs == NULL)
         return NFS4_OK;
-    enum nfsstat4 status = attr_get(attrs, opening->compound->minor, &opening->change);
+    enum nfsstat4 status = attr_get(attrs, compound_versions(opening->compound), &opening->change);
     if (status == NFS4_OK && opening->change.set.set_size &&
         opening->change.set.size_bytes > FS_FILE_SIZE_MAX)
         status = NFS4ERR_FBIG;
@@ -205,7 +208,8 @@ static void put_no_delegation(const struct opening *opening, struct open_delegat
 {
     uint32_t want = opening->args->share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
     out->delegation_type = OPEN_DELEGATE_NONE;
-    if (want == OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE)
+    if (want == OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE ||
+        view_is_strict(opening->compound->conn, opening->compound->current.volume))
         return;
     out->delegation_type = OPEN_DELEGATE_NONE_EXT;
     if (want == OPEN4_SHARE_ACCESS_WANT_NO_DELEG)

@@ -99,7 +99,7 @@ enum nfsstat4 op_readdir(
         .enc = enc,
         .dir_room = args->dircount != 0 ? args->dircount : UINT64_MAX };
     struct attr_mask wanted = attr_mask_of(&args->attr_request, NULL);
-    status = attr_plan_init(&listing.plan, &wanted, compound->minor);
+    status = attr_plan_init(&listing.plan, &wanted, compound_versions(compound));
     if (status != NFS4_OK)
         return status;
     struct fs_space space;

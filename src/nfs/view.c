@@ -228,6 +228,24 @@ static int view_recheck(struct nfs_server *server, struct nfs_conn *conn, uint64
     return 0;
 }
 
+bool view_is_strict(const struct nfs_conn *conn, struct nfs_volume *volume)
+{
+    if (conn->volume != NULL)
+        return conn->is_strict;
+    if (volume == NULL)
+        return false;
+    const struct nfs_server_options *options = &volume->server->options;
+    uint64_t generation = catalog_generation(options->catalog);
+    if (atomic_load(&volume->profile_generation) != generation) {
+        enum catalog_profile profile = catalog_fs_profile(options->catalog, volume->fs_id);
+        bool is_strict = profile == CATALOG_PROFILE_DEFAULT ? options->is_strict
+                                                            : profile == CATALOG_PROFILE_STRICT;
+        atomic_store(&volume->is_strict, is_strict);
+        atomic_store(&volume->profile_generation, generation);
+    }
+    return atomic_load(&volume->is_strict);
+}
+
 int view_bind(struct nfs_server *server, struct nfs_conn *conn)
 {
     uint64_t generation = catalog_generation(server->options.catalog);
@@ -242,8 +260,10 @@ int view_bind(struct nfs_server *server, struct nfs_conn *conn)
         err = 0;
     if (err < 0)
         return err;
+    bool is_strict = volume != NULL && view_is_strict(conn, volume);
     mutex_lock(&server->lock);
     if (!conn->is_bound && volume != NULL) {
+        conn->is_strict = is_strict;
         nfs_volume_ref(volume);
         conn->volume = volume;
     }

@@ -30,6 +30,7 @@ struct nfs_conn {
     struct rpc_conn *rpc;
     struct nfs_volume *volume;   /* a reference; NULL: the pseudo root, or not known yet */
     bool is_bound;               /* what it sees is decided: at its first request */
+    bool is_strict;              /* the profile of `volume` when the connection was bound */
     uint64_t catalog_generation; /* as of which `volume` is right */
 };
 
@@ -55,6 +56,20 @@ MUST_CHECK int view_get_volume(
 /* As view_get_volume(), by its tag. Without waiting when it is open. */
 MUST_CHECK int view_get_volume_by_tag(
     struct nfs_server *server, uint64_t tag, struct nfs_volume **out_volume);
+
+/* Whether a file system behaves exactly as EFS (the profile `strict`) on this connection. A connection to a mount
+ * target keeps the profile it began with, so that nothing changes under a mount; one to the pseudo root follows the
+ * catalog. `volume`: what is looked at, NULL for the pseudo root itself, which is never strict. Does not wait. */
+bool view_is_strict(const struct nfs_conn *conn, struct nfs_volume *volume);
+
+/* Whether delegations may be given. EFS: OPEN always answers OPEN_DELEGATE_NONE. */
+static inline bool view_allows_delegations(const struct nfs_conn *conn, struct nfs_volume *volume)
+{
+    return !view_is_strict(conn, volume);
+}
+
+/* What the strict profile allows. EFS: quotas, of the file system and of NFS clients. */
+#define VIEW_STRICT_LINK_COUNT_MAX 177u
 
 /* The name of a view in the protocol: so_major_id and server scope. Borrows `buffer`. */
 #define VIEW_IDENTITY_SIZE (FS_ID_SIZE + NFS_NODE_ID_SIZE_MAX + 16u)

@@ -28,7 +28,10 @@ struct nfs_volume {
     _Atomic int phase;          /* enum nfs_volume_phase; written under server->lock */
     _Atomic uint32_t pin_count;
     _Atomic uint32_t ref_count; /* the struct's memory: server->volumes, connections, openers */
-    int error;                  /* VOLUME_FAILED: why */
+    /* The profile, and the catalog's generation it is of: view_is_strict(). */
+    _Atomic bool is_strict;
+    _Atomic uint64_t profile_generation;
+    int error;                         /* VOLUME_FAILED: why */
     struct nfs_volume_waiter *waiters; /* VOLUME_OPENING; under server->lock */
 };
 

@@ -9,6 +9,7 @@
 static struct {
     const char *fs_id; /* NULL: free */
     struct in_addr address;
+    enum catalog_profile profile;
 } file_systems[FILE_SYSTEMS_MAX];
 static uint64_t generation;
 
@@ -25,12 +26,32 @@ void fake_catalog_add(const char *fs_id, const char *address)
             continue;
         file_systems[i].fs_id = fs_id;
         file_systems[i].address.s_addr = 0;
+        file_systems[i].profile = CATALOG_PROFILE_DEFAULT;
         if (address != NULL && inet_pton(AF_INET, address, &file_systems[i].address) != 1)
             abort();
         generation++;
         return;
     }
     abort();
+}
+
+void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile)
+{
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            file_systems[i].profile = profile;
+    }
+    generation++;
+}
+
+enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const char *fs_id)
+{
+    (void)catalog;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            return file_systems[i].profile;
+    }
+    return CATALOG_PROFILE_DEFAULT;
 }
 
 void fake_catalog_remove(const char *fs_id)

@@ -11,5 +11,7 @@
 void fake_catalog_reset(void);
 /* Adds a file system; `address` may be NULL: it has no mount target. Both strings are borrowed. */
 void fake_catalog_add(const char *fs_id, const char *address);
+/* What catalog_fs_profile() answers for it. */
+void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile);
 /* Takes a file system and its mount target away. */
 void fake_catalog_remove(const char *fs_id);

@@ -171,6 +171,29 @@ static void the_data_plane_sees_available_targets_only(void **state)
     assert_int_equal(catalog_mount_target_count(f->catalog, "fs-1"), 2);
 }
 
+static int tag_profile(struct catalog_change *change, void *context)
+{
+    struct catalog_fs *fs;
+    int err = catalog_edit_fs(change, "fs-1", &fs);
+    return err < 0 ? err : catalog_tags_set(&fs->tags, CATALOG_PROFILE_TAG, context);
+}
+
+static void a_tag_is_the_profile_of_a_file_system(void **state)
+{
+    struct fixture *f = *state;
+    char strict[] = "strict";
+    char later[] = "of-a-later-release";
+    add_fs(f, "fs-1", "t", CATALOG_AVAILABLE);
+    uint64_t before = catalog_generation(f->catalog);
+    assert_int_equal(catalog_fs_profile(f->catalog, "fs-1"), CATALOG_PROFILE_DEFAULT);
+    assert_int_equal(catalog_fs_profile(f->catalog, "fs-2"), CATALOG_PROFILE_DEFAULT);
+    assert_int_equal(catalog_change(f->catalog, tag_profile, strict), 0);
+    assert_int_equal(catalog_fs_profile(f->catalog, "fs-1"), CATALOG_PROFILE_STRICT);
+    assert_true(catalog_generation(f->catalog) > before);
+    assert_int_equal(catalog_change(f->catalog, tag_profile, later), 0);
+    assert_int_equal(catalog_fs_profile(f->catalog, "fs-1"), CATALOG_PROFILE_DEFAULT);
+}
+
 static bool collect(void *context, const char *fs_id)
 {
     char *text = context;
@@ -492,6 +515,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_record_survives_closing, setup, teardown),
         cmocka_unit_test_setup_teardown(
             the_data_plane_sees_available_targets_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tag_is_the_profile_of_a_file_system, setup, teardown),
         cmocka_unit_test_setup_teardown(
             each_fs_goes_through_the_available_ones_in_order_until_told_to_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_keeps_the_record_it_has, setup, teardown),

@@ -72,7 +72,7 @@ static void what_is_supported_depends_on_the_minor_version(void **state)
 {
     (void)state;
     for (unsigned minor = 0; minor <= 2; minor++) {
-        struct attr_mask mask = attr_supported(minor);
+        struct attr_mask mask = attr_supported(1u << minor | EXTENDED);
         assert_true(attr_mask_has(&mask, FATTR4_TIME_MODIFY_SET));
         assert_false(attr_mask_has(&mask, FATTR4_ACL));
         assert_int_equal(attr_mask_has(&mask, FATTR4_SUPPATTR_EXCLCREAT), minor >= 1);
@@ -86,7 +86,7 @@ static void every_supported_attribute_can_be_read_at_once(void **state)
     struct harness *h = *state;
     struct slice fh = make_file(h, "file");
     for (h->first.minor = 1; h->first.minor <= 2; h->first.minor++) {
-        struct attr_mask mask = attr_supported(h->first.minor);
+        struct attr_mask mask = attr_supported(1u << h->first.minor | EXTENDED);
         mask.words[1] &= ~(WORD1(FATTR4_TIME_ACCESS_SET) | WORD1(FATTR4_TIME_MODIFY_SET));
         mask.words[2] &= ~WORD2(FATTR4_MODE_UMASK);
         const struct fattr4 *attrs = get(h, fh, mask.words[0], mask.words[1], mask.words[2]);

@@ -1,4 +1,6 @@
 /* tests/unit/nfs/test_view.c - what a connection sees: mount targets, the pseudo root, deletion, restarts. */
+#include <stdio.h>
+
 #include "harness.h"
 
 #include "tests/lib/fake_catalog.h"
@@ -273,6 +275,119 @@ static void opens_are_reclaimed_after_a_restart(void **state)
     assert_int_equal(compound_run(h), NFS4ERR_NO_GRACE);
 }
 
+/* A client of fs-a that comes after the profile was set. */
+static void set_profile(struct harness *h, enum catalog_profile profile)
+{
+    fake_catalog_set_profile("fs-a", profile);
+    client_disconnect(h, &h->first);
+    client_connect(h, &h->first, "127.0.0.1");
+    client_start_session(
+        h, &h->first, profile == CATALOG_PROFILE_STRICT ? "strict" : "extended", 7);
+}
+
+static enum nfsstat4 run_open_deny(struct harness *h)
+{
+    union nfs_argop4 arg = { .opopen = { .share_access = OPEN4_SHARE_ACCESS_READ,
+                                 .share_deny = OPEN4_SHARE_DENY_WRITE,
+                                 .owner = { .owner = slice_str("owner") },
+                                 .claim = { .claim = CLAIM_NULL, .file = slice_str("file") } } };
+    compound_begin(h);
+    add_putrootfh(h);
+    add_op(h, OP_OPEN, &arg);
+    return compound_run(h);
+}
+
+static enum nfsstat4 run_create_device(struct harness *h)
+{
+    h->client->cred = (struct rpc_cred){ .flavor = RPC_AUTH_SYS };
+    union nfs_argop4 arg = { .opcreate = { .objtype = { .type = NF4CHR },
+                                 .objname = slice_str("device"),
+                                 .createattrs = fattr_mode(h, 0600) } };
+    compound_begin(h);
+    add_putrootfh(h);
+    add_op(h, OP_CREATE, &arg);
+    return compound_run(h);
+}
+
+static void the_strict_profile_refuses_what_efs_refuses(void **state)
+{
+    struct harness *h = *state;
+    set_profile(h, CATALOG_PROFILE_STRICT);
+    make_file(h, "file");
+    assert_int_equal(run_open_deny(h), NFS4ERR_NOTSUPP);
+    assert_int_equal(run_create_device(h), NFS4ERR_BADTYPE);
+    h->first.minor = 2;
+    compound_begin(h);
+    add_putrootfh(h);
+    assert_int_equal(compound_run(h), NFS4ERR_MINOR_VERS_MISMATCH);
+    h->first.minor = 1;
+    set_profile(h, CATALOG_PROFILE_EXTENDED);
+    assert_int_equal(run_open_deny(h), NFS4_OK);
+    assert_int_equal(run_create_device(h), NFS4_OK);
+}
+
+static void the_strict_profile_has_the_attributes_of_efs(void **state)
+{
+    struct harness *h = *state;
+    set_profile(h, CATALOG_PROFILE_STRICT);
+    make_file(h, "file");
+    compound_begin(h);
+    add_putrootfh(h);
+    add_lookup(h, "file");
+    add_getattr(
+        h, 1u << FATTR4_FILES_FREE | 1u << FATTR4_MAXLINK, 1u << (FATTR4_SPACE_USED - 32), 0);
+    add_getattr(h, 1u << FATTR4_SUPPORTED_ATTRS, 0, 0);
+    assert_int_equal(compound_run(h), NFS4_OK);
+    const struct fattr4 *attrs = &result(h, 2, OP_GETATTR)->opgetattr.resok4.obj_attributes;
+    assert_int_equal(attrs->attrmask.items[0], 1u << FATTR4_MAXLINK);
+    assert_int_equal(load_be32(attrs->attr_vals.data), 177);
+    assert_int_equal(value64(h, 2, 4), 4096); /* of an empty file */
+    attrs = &result(h, 3, OP_GETATTR)->opgetattr.resok4.obj_attributes;
+    assert_int_equal(load_be32(attrs->attr_vals.data + 4) & 7u << FATTR4_FILES_AVAIL, 0);
+}
+
+static void the_strict_profile_allows_177_links(void **state)
+{
+    struct harness *h = *state;
+    set_profile(h, CATALOG_PROFILE_STRICT);
+    struct slice fh = make_file(h, "file");
+    for (unsigned count = 1; count <= 177; count++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "l%u", count);
+        union nfs_argop4 arg = { .oplink = { .newname = slice_str(name) } };
+        compound_begin(h);
+        add_putfh(h, fh);
+        add_savefh(h);
+        add_putrootfh(h);
+        add_op(h, OP_LINK, &arg);
+        assert_int_equal(compound_run(h), count < 177 ? NFS4_OK : NFS4ERR_MLINK);
+    }
+}
+
+static void a_connection_keeps_the_profile_it_began_with(void **state)
+{
+    struct harness *h = *state;
+    make_file(h, "file");
+    fake_catalog_set_profile("fs-a", CATALOG_PROFILE_STRICT);
+    assert_int_equal(run_open_deny(h), NFS4_OK);
+}
+
+static void from_above_a_profile_is_that_of_the_catalog(void **state)
+{
+    struct harness *h = *state;
+    for (int strict = 0; strict <= 1; strict++) {
+        fake_catalog_set_profile(
+            "fs-a", strict != 0 ? CATALOG_PROFILE_STRICT : CATALOG_PROFILE_EXTENDED);
+        compound_begin(h);
+        add_putrootfh(h);
+        add_lookup(h, "fs-a");
+        add_getattr(h, 1u << FATTR4_MAXLINK, 0, 0);
+        assert_int_equal(compound_run(h), NFS4_OK);
+        const struct fattr4 *attrs = &result(h, 2, OP_GETATTR)->opgetattr.resok4.obj_attributes;
+        assert_int_equal(load_be32(attrs->attr_vals.data), strict != 0 ? 177 : 32000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +405,11 @@ int main(void)
         PSEUDO(from_above_a_forgotten_file_system_is_stale),
         PSEUDO(what_was_open_from_above_is_released_before_the_file_system_goes),
         TEST(opens_are_reclaimed_after_a_restart),
+        TEST(the_strict_profile_refuses_what_efs_refuses),
+        TEST(the_strict_profile_has_the_attributes_of_efs),
+        TEST(the_strict_profile_allows_177_links),
+        TEST(a_connection_keeps_the_profile_it_began_with),
+        PSEUDO(from_above_a_profile_is_that_of_the_catalog),
     };
     return cmocka_run_group_tests_name("nfs: views", tests, NULL, NULL);
 }
