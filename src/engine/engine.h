@@ -15,6 +15,7 @@ struct engine_options {
     uint64_t cache_bytes;        /* inodes, names and block maps of all file systems; 0: 256 MiB */
     uint64_t block_cache_bytes;  /* of the databases; 0: 128 MiB */
     uint64_t write_buffer_bytes; /* of each database; 0: 64 MiB */
+    uint64_t journal_file_bytes; /* a longer file of the journal is not continued; 0: 32 MiB */
     uint64_t reserve_bytes;      /* of the disk: kept free for deletions; 0: 256 MiB */
     uint32_t segment_blocks;     /* of new file systems, a power of two; 0: 64 MiB */
     uint32_t small_file_bytes;   /* UNSTABLE files up to this size stay out of segments; 0: 8 KiB */

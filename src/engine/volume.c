@@ -286,6 +286,7 @@ static int replay_journal(struct volume *volume, struct volume_state *state)
         .salt = load_be64(volume->uuid),
         .fs_id = volume->fs_id,
         .pool = volume->engine->sync_pool,
+        .file_bytes = volume->engine->options.journal_file_bytes,
         .flush = flush_store,
         .context = volume };
     int err = journal_open(&options, &volume->journal);
