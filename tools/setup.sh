@@ -9,7 +9,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config python3-minimal libro
 # For `make run`, beyond what the libraries above bring along.
 run_packages=(diffutils findutils)
 # For `make check` and `make test`: tools, then the clients of the end-to-end tests.
-test_packages=(clang clang-format clang-tidy libcmocka-dev python3-pytest shellcheck
+test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3-pytest shellcheck
   python3-boto3 awscli user-mode-linux busybox-static nfs-common iproute2 socat util-linux
   git make sqlite3 fio strace curl procps xz-utils)
 # For `make bench`: the server that ours is compared with.
