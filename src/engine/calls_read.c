@@ -195,4 +195,13 @@ const struct fs_ops engine_ops = {
     .record_put = call_record_put,
     .record_delete = call_record_delete,
     .record_scan = call_record_scan,
+    .seek = call_seek,
+    .read_segments = call_read_segments,
+    .allocate = call_allocate,
+    .deallocate = call_deallocate,
+    .clone = call_clone,
+    .getxattr = call_getxattr,
+    .setxattr = call_setxattr,
+    .listxattr = call_listxattr,
+    .removexattr = call_removexattr,
 };

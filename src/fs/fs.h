@@ -28,6 +28,18 @@
 #define FS_IO_SIZE_MAX      (1u << 20) /* of one read or write */
 #define FS_COOKIE_FIRST     3u         /* 0, 1 and 2 are NFSv4's own */
 
+#define FS_CLONE_BLOCK_BYTES    4096u /* what fs_clone() wants offsets and sizes aligned to */
+#define FS_XATTR_NAME_SIZE_MAX  255u  /* without "user." */
+#define FS_XATTR_VALUE_SIZE_MAX (64u * 1024)  /* of one */
+#define FS_XATTRS_SIZE_MAX      (256u * 1024) /* names and values of one file together */
+
+/* What not every backend can do; struct fs_ops says which. Calls without their bit give -EOPNOTSUPP. */
+enum {
+    FS_CAP_HOLES = 1u << 0,  /* fs_seek() finds holes, fs_deallocate() makes them */
+    FS_CAP_CLONE = 1u << 1,  /* fs_clone() */
+    FS_CAP_XATTRS = 1u << 2, /* fs_getxattr() and its sisters */
+};
+
 enum fs_type {
     FS_REGULAR = 1,
     FS_DIRECTORY,
@@ -176,12 +188,63 @@ struct fs_write {
     const struct fs_cred *cred; /* only to decide whether setuid and setgid bits are cleared */
 };
 
+enum fs_seek_what { FS_SEEK_DATA, FS_SEEK_HOLE };
+
+/* A piece of a file that is all data or all hole. */
+struct fs_segment {
+    uint64_t offset;
+    uint64_t size_bytes; /* at least 1 */
+    bool is_hole;
+};
+
+struct fs_read_segments {
+    uint64_t offset;
+    uint8_t *buffer; /* of `size` bytes, filled as by fs_read(): holes are zeros */
+    size_t size;     /* 1..FS_IO_SIZE_MAX */
+    struct fs_segment *segments;
+    uint32_t segment_max; /* 1 or more: room in `segments` */
+    uint32_t out_segment_count;
+    struct fs_read
+        out; /* ends early, and not at the end, when there were more segments than room */
+};
+
+struct fs_clone {
+    struct fs_node source;
+    uint64_t source_offset;
+    struct fs_node target;
+    uint64_t target_offset;
+    uint64_t size_bytes; /* 0: to the end of the source */
+};
+
+/* Where a value of unknown size goes. */
+struct fs_buffer {
+    uint8_t *bytes;
+    size_t capacity;
+    size_t out_size;
+};
+
+enum fs_xattr_how {
+    FS_XATTR_EITHER,
+    FS_XATTR_CREATE,  /* -EEXIST when it is there */
+    FS_XATTR_REPLACE, /* -ENODATA when it is not */
+};
+
+struct fs_setxattr {
+    struct slice name; /* 1..FS_XATTR_NAME_SIZE_MAX bytes, what follows "user." */
+    struct slice value;
+    enum fs_xattr_how how;
+};
+
+/* Takes the name of one attribute; false: no room, stop before it. May not call the file system. */
+typedef bool fs_xattr_emit(void *context, struct slice name, uint64_t cookie);
+
 struct fs;
 
 /* Every backend fills one of these; no member is NULL. What each does stands at its wrapper below.
  */
 struct fs_ops {
     const char *name;
+    uint32_t caps; /* FS_CAP_ bits */
     int (*root)(struct fs *fs, struct fs_node *out_node);
     int (*getattr)(struct fs *fs, struct fs_node node, struct fs_attr *out_attr);
     int (*setattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
@@ -214,6 +277,23 @@ struct fs_ops {
     int (*record_put)(struct fs *fs, struct slice key, struct slice value);
     int (*record_delete)(struct fs *fs, struct slice key);
     int (*record_scan)(struct fs *fs, fs_record_emit *emit, void *context);
+    int (*seek)(struct fs *fs, struct fs_node node, uint64_t offset, enum fs_seek_what what,
+        uint64_t *out_offset);
+    int (*read_segments)(struct fs *fs, struct fs_node node, struct fs_read_segments *read);
+    int (*allocate)(struct fs *fs, const struct fs_cred *cred, struct fs_node node, uint64_t offset,
+        uint64_t size_bytes, struct fs_attr *out_attr);
+    int (*deallocate)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        uint64_t offset, uint64_t size_bytes, struct fs_attr *out_attr);
+    int (*clone)(struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how,
+        struct fs_attr *out_attr);
+    int (*getxattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        struct slice name, struct fs_buffer *buffer);
+    int (*setxattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        const struct fs_setxattr *how, struct fs_change *out_change);
+    int (*listxattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        uint64_t cookie, fs_xattr_emit *emit, void *context);
+    int (*removexattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
+        struct slice name, struct fs_change *out_change);
 };
 
 struct fs {
@@ -369,4 +449,84 @@ MUST_CHECK static inline int fs_record_delete(struct fs *fs, struct slice key)
 MUST_CHECK static inline int fs_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 {
     return fs->ops->record_scan(fs, emit, context);
+}
+
+/* Finds where data, or a hole, begins at or behind `offset`. There is a hole at the end of every file. A backend
+ * may take zeros for data, never data for a hole. Errors: -ENXIO: `offset` is not inside the file, or no data
+ * follows; -EISDIR, -EINVAL. */
+MUST_CHECK static inline int fs_seek(struct fs *fs, struct fs_node node, uint64_t offset,
+    enum fs_seek_what what, uint64_t *out_offset)
+{
+    return fs->ops->seek(fs, node, offset, what, out_offset);
+}
+
+/* Reads as fs_read() does and tells which parts are holes: `segments` cover what was read, in order, without gaps;
+ * two that follow each other may be of one kind. Bytes and segments are those of one moment. Needs no FS_CAP_HOLES:
+ * without it all is data. Errors: those of fs_read(). */
+MUST_CHECK static inline int fs_read_segments(
+    struct fs *fs, struct fs_node node, struct fs_read_segments *read)
+{
+    return fs->ops->read_segments(fs, node, read);
+}
+
+/* As posix_fallocate(): the file is at least offset + size_bytes long afterwards, and writes to the range should not
+ * fail for space. The promise is as good as the backend's; one that never overwrites in place can only say that
+ * there is room enough now. setuid and setgid go as by a write. The caller has checked permission.
+ * Errors: -EFBIG, -EINVAL (no size, or no file), -EISDIR, -ENOSPC. */
+MUST_CHECK static inline int fs_allocate(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, uint64_t offset, uint64_t size_bytes, struct fs_attr *out_attr)
+{
+    return fs->ops->allocate(fs, cred, node, offset, size_bytes, out_attr);
+}
+
+/* Makes a hole: the range reads as zeros, its blocks are given back, the size stays. A range behind the end is
+ * nothing, and a success. setuid and setgid go as by a write. The caller has checked permission.
+ * Errors: -EINVAL (no size, or no file; the range ends beyond 2^64), -EISDIR. */
+MUST_CHECK static inline int fs_deallocate(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, uint64_t offset, uint64_t size_bytes, struct fs_attr *out_attr)
+{
+    return fs->ops->deallocate(fs, cred, node, offset, size_bytes, out_attr);
+}
+
+/* Makes a range of the target have the bytes of a range of the source, sharing the blocks; the target grows when it
+ * must. What was written to either so far counts, UNSTABLE too. Offsets and size are multiples of
+ * FS_CLONE_BLOCK_BYTES; but a range that ends at the end of the source may end at any byte where that is at or
+ * behind the end of the target. Both may be one file when the ranges do not overlap. Gives the target's attributes.
+ * The caller has checked permissions. Source: RFC 7862 section 15.13.
+ * Errors: -EINVAL: misaligned, overlapping, beyond the end of the source, no file; -EISDIR, -EFBIG. */
+MUST_CHECK static inline int fs_clone(
+    struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how, struct fs_attr *out_attr)
+{
+    return fs->ops->clone(fs, cred, how, out_attr);
+}
+
+/* The value of an extended attribute; capacity 0 only asks for its size. Permissions: perm_check_xattr().
+ * Source: RFC 8276. Errors: -ENODATA, -ERANGE (larger than capacity), -EACCES, -EINVAL (name). */
+MUST_CHECK static inline int fs_getxattr(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, struct slice name, struct fs_buffer *buffer)
+{
+    return fs->ops->getxattr(fs, cred, node, name, buffer);
+}
+
+/* Sets one; moves change counter and ctime. `out_change`: of the node. Errors: -EEXIST, -ENODATA, -EINVAL (name), -E2BIG
+ * (value over FS_XATTR_VALUE_SIZE_MAX), -ENOSPC (more than FS_XATTRS_SIZE_MAX in all), -EACCES, -EPERM. */
+MUST_CHECK static inline int fs_setxattr(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, const struct fs_setxattr *how, struct fs_change *out_change)
+{
+    return fs->ops->setxattr(fs, cred, node, how, out_change);
+}
+
+/* Emits the names whose cookie is greater than `cookie` (0: all), in the order of cookies. An attribute keeps its
+ * cookie. Gives 1 when all were emitted, 0 when `emit` stopped it. Errors: -EACCES. */
+MUST_CHECK static inline int fs_listxattr(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, uint64_t cookie, fs_xattr_emit *emit, void *context)
+{
+    return fs->ops->listxattr(fs, cred, node, cookie, emit, context);
+}
+
+/* Removes one; moves change counter and ctime. Errors: -ENODATA, -EINVAL (name), -EACCES, -EPERM. */
+MUST_CHECK static inline int fs_removexattr(struct fs *fs, const struct fs_cred *cred,
+    struct fs_node node, struct slice name, struct fs_change *out_change)
+{
+    return fs->ops->removexattr(fs, cred, node, name, out_change);
 }

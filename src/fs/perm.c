@@ -135,3 +135,14 @@ uint32_t perm_mode_after_write(const struct fs_cred *cred, const struct fs_attr 
         gone |= MODE_SETGID;
     return attr->mode & ~gone;
 }
+
+int perm_check_xattr(const struct fs_cred *cred, const struct fs_attr *attr, unsigned wanted)
+{
+    bool is_change = (wanted & PERM_WRITE) != 0;
+    if (attr->type != FS_REGULAR && attr->type != FS_DIRECTORY)
+        return is_change ? -EPERM : -ENODATA;
+    bool is_sticky = attr->type == FS_DIRECTORY && (attr->mode & MODE_STICKY) != 0;
+    if (is_change && is_sticky && !is_superuser(cred) && cred->uid != attr->uid)
+        return -EPERM;
+    return perm_check(cred, attr, wanted);
+}

@@ -32,3 +32,9 @@ MUST_CHECK int perm_check_setattr(
 /* The mode after data was written or truncated by `cred`: setuid and (if executable by the group)
  * setgid are gone unless it is root. */
 uint32_t perm_mode_after_write(const struct fs_cred *cred, const struct fs_attr *attr);
+
+/* Whether `cred` may read or list (PERM_READ), or change (PERM_WRITE), the extended attributes of a file, by the rules
+ * of Linux for "user." (xattr(7)): only regular files and directories have them, and those of a sticky directory are
+ * changed by its owner only. Errors: -EACCES; -EPERM; -ENODATA: such a file has none to read. */
+MUST_CHECK int perm_check_xattr(
+    const struct fs_cred *cred, const struct fs_attr *attr, unsigned wanted);

@@ -103,6 +103,7 @@ static struct fake_node *node_new(struct fake_fs *fake, enum fs_type type)
     };
     node->attr.atime = node->attr.mtime = node->attr.ctime = node->attr.btime = now_of(fake);
     list_init(&node->pages);
+    list_init(&node->xattrs);
     list_add_tail(&fake->nodes, &node->link);
     return node;
 }
@@ -592,6 +593,7 @@ static int fake_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 static const struct fs_ops fake_fs_ops = {
     .name = "fake",
+    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS,
     .root = fake_root,
     .getattr = fake_getattr,
     .setattr = fake_setattr,
@@ -613,6 +615,15 @@ static const struct fs_ops fake_fs_ops = {
     .record_put = fake_record_put,
     .record_delete = fake_record_delete,
     .record_scan = fake_record_scan,
+    .seek = fake_seek,
+    .read_segments = fake_read_segments,
+    .allocate = fake_allocate,
+    .deallocate = fake_deallocate,
+    .clone = fake_clone,
+    .getxattr = fake_getxattr,
+    .setxattr = fake_setxattr,
+    .listxattr = fake_listxattr,
+    .removexattr = fake_removexattr,
 };
 
 struct fs *fake_fs_new(void)
@@ -637,6 +648,7 @@ struct fs *fake_fs_new(void)
 static void node_free(struct fake_fs *fake, struct fake_node *node)
 {
     fake_data_resize(fake, node, 0);
+    fake_xattrs_free(node);
     free(node->symlink);
     free(node);
 }

@@ -6,7 +6,7 @@
 #include "fs/perm.h"
 #include "tests/lib/fake_fs_internal.h"
 
-static struct fake_page *page_find(struct fake_node *node, uint64_t offset)
+struct fake_page *fake_page_find(struct fake_node *node, uint64_t offset)
 {
     LIST_FOR_EACH(at, &node->pages)
     {
@@ -17,9 +17,9 @@ static struct fake_page *page_find(struct fake_node *node, uint64_t offset)
     return NULL;
 }
 
-static struct fake_page *page_get(struct fake_fs *fake, struct fake_node *node, uint64_t offset)
+struct fake_page *fake_page_get(struct fake_fs *fake, struct fake_node *node, uint64_t offset)
 {
-    struct fake_page *page = page_find(node, offset);
+    struct fake_page *page = fake_page_find(node, offset);
     if (page != NULL)
         return page;
     page = calloc(1, sizeof *page);
@@ -32,7 +32,7 @@ static struct fake_page *page_get(struct fake_fs *fake, struct fake_node *node, 
     return page;
 }
 
-static void page_drop(struct fake_fs *fake, struct fake_node *node, struct fake_page *page)
+void fake_page_drop(struct fake_fs *fake, struct fake_node *node, struct fake_page *page)
 {
     node->attr.space_used_bytes -= PAGE_BYTES;
     fake->used_bytes -= PAGE_BYTES;
@@ -46,14 +46,14 @@ void fake_data_resize(struct fake_fs *fake, struct fake_node *node, uint64_t siz
     {
         struct fake_page *page = LIST_ENTRY(at, struct fake_page, link);
         if (page->offset >= size)
-            page_drop(fake, node, page);
+            fake_page_drop(fake, node, page);
         else if (page->offset + PAGE_BYTES > size)
             memset(page->data + (size - page->offset), 0, page->offset + PAGE_BYTES - size);
     }
     node->attr.size_bytes = size;
 }
 
-static int file_find(struct fake_fs *fake, struct fs_node id, struct fake_node **out_node)
+int fake_file_find(struct fake_fs *fake, struct fs_node id, struct fake_node **out_node)
 {
     struct fake_node *node = fake_node_find(fake, id);
     if (node == NULL)
@@ -72,7 +72,7 @@ int fake_read(struct fs *fs, struct fs_node id, uint64_t offset, uint8_t *buffer
     assert(size <= FS_IO_SIZE_MAX);
     int err = fake_begin(fake, "read");
     if (err == 0)
-        err = file_find(fake, id, &node);
+        err = fake_file_find(fake, id, &node);
     if (err < 0)
         return err;
     uint64_t left = offset < node->attr.size_bytes ? node->attr.size_bytes - offset : 0;
@@ -80,7 +80,7 @@ int fake_read(struct fs *fs, struct fs_node id, uint64_t offset, uint8_t *buffer
     for (size_t done = 0; done < count;) {
         uint64_t at = offset + done;
         size_t part = min_size(count - done, PAGE_BYTES - (size_t)(at % PAGE_BYTES));
-        struct fake_page *page = page_find(node, round_down(at, PAGE_BYTES));
+        struct fake_page *page = fake_page_find(node, round_down(at, PAGE_BYTES));
         if (page != NULL)
             memcpy(buffer + done, page->data + at % PAGE_BYTES, part);
         else
@@ -98,7 +98,7 @@ int fake_write(
     struct fake_node *node;
     int err = fake_begin(fake, "write");
     if (err == 0)
-        err = file_find(fake, id, &node);
+        err = fake_file_find(fake, id, &node);
     if (err < 0)
         return err;
     size_t size = write->data.size;
@@ -107,7 +107,7 @@ int fake_write(
     for (size_t done = 0; done < size;) {
         uint64_t at = write->offset + done;
         size_t part = min_size(size - done, PAGE_BYTES - (size_t)(at % PAGE_BYTES));
-        struct fake_page *page = page_get(fake, node, round_down(at, PAGE_BYTES));
+        struct fake_page *page = fake_page_get(fake, node, round_down(at, PAGE_BYTES));
         memcpy(page->data + at % PAGE_BYTES, write->data.data + done, part);
         done += part;
     }
@@ -127,5 +127,5 @@ int fake_commit(struct fs *fs, struct fs_node id, uint64_t offset, uint64_t size
     (void)offset;
     (void)size_bytes;
     int err = fake_begin(fake, "commit");
-    return err < 0 ? err : file_find(fake, id, &node);
+    return err < 0 ? err : fake_file_find(fake, id, &node);
 }

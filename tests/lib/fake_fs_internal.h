@@ -6,13 +6,14 @@
 #include "base/list.h"
 #include "tests/lib/fake_fs.h"
 
-#define CALL_NAMES_MAX 32
+#define CALL_NAMES_MAX 64
 
 struct fake_node {
     struct list link;
     struct fs_attr attr;
     struct fs_node parent; /* of directories */
     struct list pages;     /* of files; what has none is zeros */
+    struct list xattrs;    /* in the order of cookies */
     uint8_t *symlink;
     size_t symlink_size;
     uint8_t verifier[FS_VERIFIER_SIZE];
@@ -26,6 +27,14 @@ struct fake_page {
     struct list link;
     uint64_t offset;
     uint8_t data[PAGE_BYTES];
+};
+
+struct fake_xattr {
+    struct list link;
+    uint64_t cookie;
+    size_t name_size, value_size;
+    uint8_t name[FS_XATTR_NAME_SIZE_MAX];
+    uint8_t *value;
 };
 
 struct fake_entry {
@@ -77,6 +86,31 @@ int fake_read(struct fs *fs, struct fs_node id, uint64_t offset, uint8_t *buffer
 int fake_write(
     struct fs *fs, struct fs_node id, const struct fs_write *write, struct fs_written *out);
 int fake_commit(struct fs *fs, struct fs_node id, uint64_t offset, uint64_t size_bytes);
+struct fake_page *fake_page_find(struct fake_node *node, uint64_t offset);
+struct fake_page *fake_page_get(struct fake_fs *fake, struct fake_node *node, uint64_t offset);
+void fake_page_drop(struct fake_fs *fake, struct fake_node *node, struct fake_page *page);
+/* A live regular file. Errors: -ESTALE, -EISDIR, -EINVAL. */
+int fake_file_find(struct fake_fs *fake, struct fs_node id, struct fake_node **out_node);
+
+/* fake_fs_extra.c: what version 4.2 adds */
+int fake_seek(struct fs *fs, struct fs_node id, uint64_t offset, enum fs_seek_what what,
+    uint64_t *out_offset);
+int fake_read_segments(struct fs *fs, struct fs_node id, struct fs_read_segments *read);
+int fake_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id, uint64_t offset,
+    uint64_t size_bytes, struct fs_attr *out_attr);
+int fake_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id, uint64_t offset,
+    uint64_t size_bytes, struct fs_attr *out_attr);
+int fake_clone(struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how,
+    struct fs_attr *out_attr);
+int fake_getxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id, struct slice name,
+    struct fs_buffer *buffer);
+int fake_setxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id,
+    const struct fs_setxattr *how, struct fs_change *out_change);
+int fake_listxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id, uint64_t cookie,
+    fs_xattr_emit *emit, void *context);
+int fake_removexattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id,
+    struct slice name, struct fs_change *out_change);
+void fake_xattrs_free(struct fake_node *node);
 
 static inline struct fake_fs *fake_of(struct fs *fs)
 {

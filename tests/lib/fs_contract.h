@@ -18,9 +18,11 @@ struct fs_contract {
     uint64_t seed; /* of the random tests; they print it */
 };
 
-/* Tests of names, directories and attributes; of data. Their cmocka state is the struct fs_contract. */
+/* Tests of names, directories and attributes; of data; of holes and clones; of extended attributes. Their cmocka state is the struct fs_contract. */
 const struct CMUnitTest *fs_contract_name_tests(size_t *out_count);
 const struct CMUnitTest *fs_contract_data_tests(size_t *out_count);
+const struct CMUnitTest *fs_contract_extra_tests(size_t *out_count);
+const struct CMUnitTest *fs_contract_xattr_tests(size_t *out_count);
 
 /* For the tests: a fresh directory in the root; its node. */
 struct fs_node fs_contract_directory(struct fs_contract *contract);

@@ -136,6 +136,24 @@ static void writing_clears_setuid_unless_root_writes(void **state)
     assert_int_equal(perm_mode_after_write(&other, &attr), 02745);
 }
 
+static void extended_attributes_are_of_files_and_directories(void **state)
+{
+    (void)state;
+    struct fs_attr attr = file(0640);
+    assert_int_equal(perm_check_xattr(&owner, &attr, PERM_WRITE), 0);
+    assert_int_equal(perm_check_xattr(&member, &attr, PERM_READ), 0);
+    assert_int_equal(perm_check_xattr(&member, &attr, PERM_WRITE), -EACCES);
+    assert_int_equal(perm_check_xattr(&other, &attr, PERM_READ), -EACCES);
+    attr.type = FS_SYMLINK;
+    assert_int_equal(perm_check_xattr(&root, &attr, PERM_WRITE), -EPERM);
+    assert_int_equal(perm_check_xattr(&root, &attr, PERM_READ), -ENODATA);
+    attr = (struct fs_attr){ .type = FS_DIRECTORY, .mode = 01777, .uid = 10, .gid = 500 };
+    assert_int_equal(perm_check_xattr(&other, &attr, PERM_WRITE), -EPERM);
+    assert_int_equal(perm_check_xattr(&other, &attr, PERM_READ), 0);
+    assert_int_equal(perm_check_xattr(&owner, &attr, PERM_WRITE), 0);
+    assert_int_equal(perm_check_xattr(&root, &attr, PERM_WRITE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +167,7 @@ int main(void)
         cmocka_unit_test(times_of_the_client_need_ownership),
         cmocka_unit_test(truncation_needs_write_permission_or_an_open_file),
         cmocka_unit_test(writing_clears_setuid_unless_root_writes),
+        cmocka_unit_test(extended_attributes_are_of_files_and_directories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

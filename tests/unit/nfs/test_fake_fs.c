@@ -30,5 +30,9 @@ int main(void)
     const struct CMUnitTest *tests = fs_contract_name_tests(&count);
     int failed = _cmocka_run_group_tests("fake_fs: names", tests, count, setup, teardown);
     tests = fs_contract_data_tests(&count);
-    return failed + _cmocka_run_group_tests("fake_fs: data", tests, count, setup, teardown);
+    failed += _cmocka_run_group_tests("fake_fs: data", tests, count, setup, teardown);
+    tests = fs_contract_extra_tests(&count);
+    failed += _cmocka_run_group_tests("fake_fs: holes, clones", tests, count, setup, teardown);
+    tests = fs_contract_xattr_tests(&count);
+    return failed + _cmocka_run_group_tests("fake_fs: xattrs", tests, count, setup, teardown);
 }
