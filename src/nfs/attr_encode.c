@@ -228,6 +228,12 @@ void attr_put_suppattr_exclcreat(struct xdr_encoder *enc, const struct attr_sour
     attr_mask_put(enc, &mask);
 }
 
+void attr_put_clone_blksize(struct xdr_encoder *enc, const struct attr_source *source)
+{
+    (void)source;
+    xdr_put_u32(enc, FS_CLONE_BLOCK_BYTES);
+}
+
 void attr_put_change_attr_type(struct xdr_encoder *enc, const struct attr_source *source)
 {
     (void)source;

@@ -43,9 +43,7 @@ enum nfsstat4 place_get_attr(struct compound *compound, struct place *place)
     return NFS4_OK;
 }
 
-/* A node's type never changes, so it is asked for once. */
-static enum nfsstat4 place_get_type(
-    struct compound *compound, struct place *place, enum fs_type *out_type)
+enum nfsstat4 place_get_type(struct compound *compound, struct place *place, enum fs_type *out_type)
 {
     if (place->type == 0) {
         enum nfsstat4 status = place_get_attr(compound, place);
@@ -119,8 +117,15 @@ enum nfsstat4 compound_find_volume(
 unsigned compound_versions(const struct compound *compound)
 {
     unsigned versions = 1u << compound->minor;
-    if (!view_is_strict(compound->conn, compound->current.volume))
+    struct nfs_volume *volume = compound->current.volume;
+    if (!view_is_strict(compound->conn, volume))
         versions |= EXTENDED;
+    if (compound->minor < 2 || volume == NULL)
+        return versions;
+    if ((volume->fs->ops->caps & FS_CAP_XATTRS) != 0)
+        versions |= XATTRS;
+    if ((volume->fs->ops->caps & FS_CAP_CLONE) != 0)
+        versions |= CLONES;
     return versions;
 }
 
@@ -171,14 +176,20 @@ size_t compound_room(const struct compound *compound)
     return enc->size_max - xdr_position(enc);
 }
 
-struct state_stateid compound_stateid(
-    const struct compound *compound, const struct stateid4 *stateid)
+struct state_stateid place_stateid(
+    const struct compound *compound, const struct place *place, const struct stateid4 *stateid)
 {
     struct state_stateid copy = { .seqid = stateid->seqid };
     memcpy(copy.other, stateid->other, sizeof copy.other);
     if (compound->minor > 0 && state_stateid_is_current(&copy))
-        return compound->current.stateid;
+        return place->stateid;
     return copy;
+}
+
+struct state_stateid compound_stateid(
+    const struct compound *compound, const struct stateid4 *stateid)
+{
+    return place_stateid(compound, &compound->current, stateid);
 }
 
 void compound_put_stateid(struct stateid4 *out, const struct state_stateid *stateid)
@@ -187,12 +198,16 @@ void compound_put_stateid(struct stateid4 *out, const struct state_stateid *stat
     memcpy(out->other, stateid->other, sizeof out->other);
 }
 
+struct state_file_ref place_file_ref(const struct place *place)
+{
+    assert(place->volume != NULL);
+    return (
+        struct state_file_ref){ .files = place->volume->files, .key = file_key_of(place->node) };
+}
+
 struct state_file_ref compound_file_ref(const struct compound *compound)
 {
-    const struct place *current = &compound->current;
-    assert(current->volume != NULL);
-    return (struct state_file_ref){ .files = current->volume->files,
-        .key = file_key_of(current->node) };
+    return place_file_ref(&compound->current);
 }
 
 struct slice compound_principal(const struct compound *compound, uint8_t buffer[PRINCIPAL_SIZE_MAX])

@@ -70,6 +70,9 @@ static inline bool place_is_pseudo(const struct place *place)
 
 /* The attributes of a place, asked for at most once per request and change. NFS4ERR_STALE, ... */
 MUST_CHECK enum nfsstat4 place_get_attr(struct compound *compound, struct place *place);
+/* The type, which never changes. */
+MUST_CHECK enum nfsstat4 place_get_type(
+    struct compound *compound, struct place *place, enum fs_type *out_type);
 /* The filehandle that stands for it. */
 struct fh place_fh(const struct place *place);
 
@@ -99,11 +102,15 @@ MUST_CHECK enum nfsstat4 compound_require_regular(struct compound *compound);
 /* The bytes of the reply that a result may still take. */
 size_t compound_room(const struct compound *compound);
 
-/* The stateid that an operation means: the current one when it says so (RFC 8881 section 8.2.3). */
+/* The stateid that an operation means for a place: the current one when it says so (RFC 8881 section 8.2.3). */
+struct state_stateid place_stateid(
+    const struct compound *compound, const struct place *place, const struct stateid4 *stateid);
+/* The file of a place, as state/ names it. It is not the pseudo root. */
+struct state_file_ref place_file_ref(const struct place *place);
+/* Both of the current place. */
 struct state_stateid compound_stateid(
     const struct compound *compound, const struct stateid4 *stateid);
 void compound_put_stateid(struct stateid4 *out, const struct state_stateid *stateid);
-/* The current file, as state/ names it. The current filehandle is not the pseudo root. */
 struct state_file_ref compound_file_ref(const struct compound *compound);
 
 static inline struct state_file_key file_key_of(struct fs_node node)

@@ -11,7 +11,8 @@
 
 #define ACCESS_BITS_DIRECTORY \
     (ACCESS4_READ | ACCESS4_LOOKUP | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE)
-#define ACCESS_BITS_FILE (ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_EXECUTE)
+#define ACCESS_BITS_XATTR (ACCESS4_XAREAD | ACCESS4_XAWRITE | ACCESS4_XALIST)
+#define ACCESS_BITS_FILE  (ACCESS4_READ | ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_EXECUTE)
 
 /* ACCESS - which of the asked rights the user has; those of no meaning for the type are not reported on. */
 enum nfsstat4 op_access(
@@ -23,14 +24,16 @@ enum nfsstat4 op_access(
     const struct fs_attr *attr = &compound->current.attr;
     bool is_directory = attr->type == FS_DIRECTORY;
     uint32_t known = is_directory ? ACCESS_BITS_DIRECTORY : ACCESS_BITS_FILE;
+    if ((attr->type == FS_REGULAR || is_directory) && (compound_versions(compound) & XATTRS) != 0)
+        known |= ACCESS_BITS_XATTR;
     unsigned granted = perm_granted(&compound->cred, attr, PERM_READ | PERM_WRITE | PERM_EXECUTE);
     if (place_is_pseudo(&compound->current))
         granted &= ~(unsigned)PERM_WRITE;
     uint32_t access = 0;
     if ((granted & PERM_READ) != 0)
-        access |= ACCESS4_READ;
+        access |= ACCESS4_READ | ACCESS4_XAREAD | ACCESS4_XALIST;
     if ((granted & PERM_WRITE) != 0)
-        access |= ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE;
+        access |= ACCESS4_MODIFY | ACCESS4_EXTEND | ACCESS4_DELETE | ACCESS4_XAWRITE;
     if ((granted & PERM_EXECUTE) != 0)
         access |= ACCESS4_LOOKUP | ACCESS4_EXECUTE;
     res->opaccess.resok4.supported = known & arg->opaccess.access;

@@ -6,31 +6,45 @@
  *
  * Sources: RFC 8881 sections 18.22, 18.32 and 18.3.
  */
+#include "nfs/op_io.h"
 #include "fs/perm.h"
 #include "metrics/metrics.h"
-#include "nfs/compound.h"
 
-/* Whether the stateid allows it, and the user: a stateid that was overheard is no key to a file. The owner of a file
- * may go on whatever its mode became, as a process does that has it open. */
-static enum nfsstat4 check_access(
-    struct compound *compound, const struct stateid4 *stateid4, enum state_io io)
+/* A stateid that was overheard is no key to a file, so the user counts, too. The owner of a file may go on whatever
+ * its mode became, as a process does that has it open. */
+enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
+    const struct stateid4 *stateid4, enum state_io io)
 {
-    enum nfsstat4 status = compound_require_regular(compound);
-    if (status != NFS4_OK)
-        return status;
-    struct state_file_ref file = compound_file_ref(compound);
-    struct state_stateid stateid = compound_stateid(compound, stateid4);
+    struct state_file_ref ref = place_file_ref(file);
+    struct state_stateid stateid = place_stateid(compound, file, stateid4);
     struct state_io_grant grant;
-    enum state_status granted = state_io_check(&compound->caller, &file, &stateid, io, &grant);
+    enum state_status granted = state_io_check(&compound->caller, &ref, &stateid, io, &grant);
     if (granted != STATE_OK)
         return nfs_state_status(granted);
     if (compound->cred.uid == 0)
         return NFS4_OK;
-    status = place_get_attr(compound, &compound->current);
-    if (status != NFS4_OK || compound->cred.uid == compound->current.attr.uid)
+    enum nfsstat4 status = place_get_attr(compound, file);
+    if (status != NFS4_OK || compound->cred.uid == file->attr.uid)
         return status;
-    return nfs_status(perm_check(
-        &compound->cred, &compound->current.attr, io == STATE_IO_READ ? PERM_READ : PERM_WRITE));
+    return nfs_status(
+        perm_check(&compound->cred, &file->attr, io == STATE_IO_READ ? PERM_READ : PERM_WRITE));
+}
+
+enum nfsstat4 io_require_file(struct compound *compound, struct place *file)
+{
+    enum fs_type type;
+    enum nfsstat4 status = place_get_type(compound, file, &type);
+    if (status == NFS4_OK && type != FS_REGULAR)
+        status = NFS4ERR_WRONG_TYPE;
+    return status;
+}
+
+/* Of the current file, as READ and WRITE have it. */
+static enum nfsstat4 check_access(
+    struct compound *compound, const struct stateid4 *stateid, enum state_io io)
+{
+    enum nfsstat4 status = compound_require_regular(compound);
+    return status != NFS4_OK ? status : io_check_access(compound, &compound->current, stateid, io);
 }
 
 /* READ - fewer bytes than asked only at the end of the file. */

@@ -1,8 +1,8 @@
-"""NFSv4.1 spoken by hand: XDR, ONC RPC over TCP, COMPOUNDs and sessions, as far as tests need them.
+"""NFSv4.1 and 4.2 spoken by hand: XDR, ONC RPC over TCP, COMPOUNDs and sessions, as far as tests need them.
 
 An operation is its encoded bytes (opcode and arguments), made by the functions below: `lookup(b"name")`. So a
 test can cut, damage or repeat it. `Session.run(...)` sends operations behind a SEQUENCE and decodes what comes
-back; `Conn` sends anything. Sources: RFC 4506, 5531, 8881. Standard library only.
+back; `Conn` sends anything. Sources: RFC 4506, 5531, 8881, 7862, 8276. Standard library only.
 """
 
 import itertools
@@ -27,7 +27,8 @@ STATUS = {
     "CONN_NOT_BOUND_TO_SESSION": 10055, "SEQ_MISORDERED": 10063, "SEQUENCE_POS": 10064, "REQ_TOO_BIG": 10065,
     "REP_TOO_BIG": 10066, "REP_TOO_BIG_TO_CACHE": 10067, "RETRY_UNCACHED_REP": 10068, "TOO_MANY_OPS": 10070,
     "OP_NOT_IN_SESSION": 10071, "CLIENTID_BUSY": 10074, "SEQ_FALSE_RETRY": 10076, "BAD_HIGH_SLOT": 10077,
-    "NOT_ONLY_OP": 10081, "WRONG_TYPE": 10083,
+    "NOT_ONLY_OP": 10081, "WRONG_TYPE": 10083, "UNION_NOTSUPP": 10090, "OFFLOAD_NO_REQS": 10094, "NOXATTR": 10095,
+    "XATTR2BIG": 10096,
 }
 STATUS_NAME = {number: name for name, number in STATUS.items()}
 
@@ -38,7 +39,9 @@ OP = {
     "RENAME": 29, "RESTOREFH": 31, "SAVEFH": 32, "SECINFO": 33, "SETATTR": 34, "SETCLIENTID": 35, "VERIFY": 37,
     "WRITE": 38, "BIND_CONN_TO_SESSION": 41, "EXCHANGE_ID": 42, "CREATE_SESSION": 43, "DESTROY_SESSION": 44,
     "FREE_STATEID": 45, "SECINFO_NO_NAME": 52, "SEQUENCE": 53, "TEST_STATEID": 55, "DESTROY_CLIENTID": 57,
-    "RECLAIM_COMPLETE": 58, "ILLEGAL": 10044,
+    "RECLAIM_COMPLETE": 58, "ALLOCATE": 59, "COPY": 60, "COPY_NOTIFY": 61, "DEALLOCATE": 62, "IO_ADVISE": 63,
+    "LAYOUTERROR": 64, "LAYOUTSTATS": 65, "OFFLOAD_CANCEL": 66, "OFFLOAD_STATUS": 67, "READ_PLUS": 68, "SEEK": 69,
+    "WRITE_SAME": 70, "CLONE": 71, "GETXATTR": 72, "SETXATTR": 73, "LISTXATTRS": 74, "REMOVEXATTR": 75, "ILLEGAL": 10044,
 }
 OP_NAME = {number: name for name, number in OP.items()}
 
@@ -50,11 +53,14 @@ READ_LT, WRITE_LT = 1, 2
 UNSTABLE, DATA_SYNC, FILE_SYNC = 0, 1, 2
 REG, DIR, BLK, CHR, LNK, SOCK, FIFO = range(1, 8)
 TO_END = 2**64 - 1
+DATA, HOLE = 0, 1
+XATTR_EITHER, XATTR_CREATE, XATTR_REPLACE = 0, 1, 2
 
 # Attribute numbers.
 SUPPORTED_ATTRS, TYPE, FH_EXPIRE_TYPE, CHANGE, SIZE = range(5)
 FSID, RDATTR_ERROR, FILEHANDLE, FILEID, MODE, NUMLINKS, OWNER, OWNER_GROUP = 8, 11, 19, 20, 33, 35, 36, 37
-TIME_MODIFY, TIME_MODIFY_SET, MOUNTED_ON_FILEID = 53, 54, 55
+SPACE_USED, TIME_MODIFY, TIME_MODIFY_SET, MOUNTED_ON_FILEID = 45, 53, 54, 55
+SUPPATTR_EXCLCREAT, CLONE_BLKSIZE, CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT = 75, 77, 79, 81, 82
 
 ANONYMOUS = (0, bytes(12))
 BYPASS = (2**32 - 1, b"\xff" * 12)
@@ -140,16 +146,42 @@ def _time(reader):
     return struct.unpack(">q", reader.fixed(8))[0], reader.u32()
 
 
-ATTR_DECODERS = {
+ATTR_def _read_plus(r):
+    """eof, and the parts: (DATA, offset, bytes) or (HOLE, offset, length)."""
+    found = {"eof": r.u32(), "parts": []}
+    for _ in range(r.u32()):
+        kind, offset = r.u32(), r.u64()
+        found["parts"].append((kind, offset, r.opaque() if kind == DATA else r.u64()))
+    return found
+
+
+def _copy(r):
+    return {"callback_ids": [r.stateid() for _ in range(r.u32())], "count": r.u64(), "committed": r.u32(),
+            "verifier": r.fixed(8), "consecutive": r.u32(), "synchronous": r.u32()}
+
+
+DECODERS = {
+    "COPY": _copy,
+    "IO_ADVISE": lambda r: {"hints": r.bitmap()},
+    "OFFLOAD_STATUS": lambda r: {"count": r.u64(),
+                                 "complete": [STATUS_NAME[r.u32()] for _ in range(r.u32())]},
+    "READ_PLUS": _read_plus,
+    "SEEK": lambda r: {"eof": r.u32(), "offset": r.u64()},
+    "GETXATTR": lambda r: {"value": r.opaque()},
+    "SETXATTR": lambda r: {"cinfo": _change(r)},
+    "REMOVEXATTR": lambda r: {"cinfo": _change(r)},
+    "LISTXATTRS": lambda r: {"cookie": r.u64(), "names": [r.opaque() for _ in range(r.u32())], "eof": r.u32()},
     SUPPORTED_ATTRS: Reader.bitmap, TYPE: Reader.u32, FH_EXPIRE_TYPE: Reader.u32, CHANGE: Reader.u64,
     SIZE: Reader.u64, FSID: lambda r: (r.u64(), r.u64()), RDATTR_ERROR: Reader.u32, FILEHANDLE: Reader.opaque,
     FILEID: Reader.u64, MODE: Reader.u32, NUMLINKS: Reader.u32, OWNER: Reader.opaque,
     OWNER_GROUP: Reader.opaque, TIME_MODIFY: _time, MOUNTED_ON_FILEID: Reader.u64, 10: Reader.u32,
+    SPACE_USED: Reader.u64, SUPPATTR_EXCLCREAT: Reader.bitmap, CLONE_BLKSIZE: Reader.u32, CHANGE_ATTR_TYPE: Reader.u32,
+    XATTR_SUPPORT: Reader.u32,
 }
 ATTR_ENCODERS = {
     TYPE: u32, SIZE: u64, CHANGE: u64, MODE: u32, FILEID: u64, NUMLINKS: u32, OWNER: opaque,
     OWNER_GROUP: opaque, TIME_MODIFY_SET: lambda t: u32(1) + struct.pack(">qI", *t) if t else u32(0),
-    RDATTR_ERROR: u32,
+    RDATTR_ERROR: u32, MODE_UMASK: lambda pair: u32(*pair),
 }
 
 
@@ -354,6 +386,62 @@ def secinfo(name):
 
 def secinfo_no_name(style=0):
     return op("SECINFO_NO_NAME", u32(style))
+
+
+# --- operations of version 4.2 ---------------------------------------------------------------------
+
+def seek(stateid, offset, what):
+    return op("SEEK", stateid_bytes(stateid) + u64(offset) + u32(what))
+
+
+def allocate(stateid, offset, length):
+    return op("ALLOCATE", stateid_bytes(stateid) + u64(offset, length))
+
+
+def deallocate(stateid, offset, length):
+    return op("DEALLOCATE", stateid_bytes(stateid) + u64(offset, length))
+
+
+def io_advise(stateid, offset, count, hints=()):
+    return op("IO_ADVISE", stateid_bytes(stateid) + u64(offset, count) + bitmap(hints))
+
+
+def read_plus(stateid, offset, count):
+    return op("READ_PLUS", stateid_bytes(stateid) + u64(offset) + u32(count))
+
+
+def clone(source, target, source_offset, target_offset, count):
+    """CLONE of the saved file into the current one; `source` and `target` are stateids."""
+    return op("CLONE", stateid_bytes(source) + stateid_bytes(target) + u64(source_offset, target_offset, count))
+
+
+def copy(source, target, source_offset, target_offset, count, consecutive=True, synchronous=True, servers=()):
+    return op("COPY", stateid_bytes(source) + stateid_bytes(target) + u64(source_offset, target_offset, count) +
+              u32(consecutive, synchronous, len(servers)) + b"".join(u32(1) + opaque(name) for name in servers))
+
+
+def offload_status(stateid):
+    return op("OFFLOAD_STATUS", stateid_bytes(stateid))
+
+
+def offload_cancel(stateid):
+    return op("OFFLOAD_CANCEL", stateid_bytes(stateid))
+
+
+def getxattr(name):
+    return op("GETXATTR", opaque(name))
+
+
+def setxattr(name, value, option=XATTR_EITHER):
+    return op("SETXATTR", u32(option) + opaque(name) + opaque(value))
+
+
+def listxattrs(cookie=0, maxcount=4096):
+    return op("LISTXATTRS", u64(cookie) + u32(maxcount))
+
+
+def removexattr(name):
+    return op("REMOVEXATTR", opaque(name))
 
 
 # --- operations: results --------------------------------------------------------------------------
@@ -583,27 +671,29 @@ class Client:
         self.clientid = found.clientid
         self.sequenceid = found.sequenceid
 
-    def session(self, conn=None, **options):
-        """CREATE_SESSION."""
+    def session(self, conn=None, minor=1, **options):
+        """CREATE_SESSION; `minor` is the version that its requests have."""
         made = (conn or self.conn).compound(
             create_session(self.clientid, self.sequenceid, **options), cred=self.cred).ok().last
         self.sequenceid += 1
-        return Session(self, conn or self.conn, made)
+        return Session(self, conn or self.conn, made, minor)
 
 
 class Session:
     """A session; run() uses one slot after the other request."""
 
-    def __init__(self, client, conn, created):
+    def __init__(self, client, conn, created, minor=1):
         self.client = client
         self.conn = conn
         self.created = created
         self.id = created.sessionid
+        self.minor = minor
         self.seqids = {}
 
     def run(self, *ops, slot=0, cachethis=False, cred=None, conn=None, **options):
         """Runs operations behind a new SEQUENCE; a success of SEQUENCE moves the slot on."""
         seqid = self.seqids.get(slot, 0) + 1
+        options.setdefault("minor", self.minor)
         reply = (conn or self.conn).compound(
             sequence(self.id, seqid, slot, cachethis=cachethis), *ops, cred=cred or self.client.cred, **options)
         if reply.results and reply.results[0].status == "OK":
