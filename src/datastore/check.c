@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "datastore/datastore.h"
+#include "datastore/json.h"
 
 #define THREADS_MAX 64u
 
@@ -20,22 +21,10 @@ int64_t data_now_s(void)
 
 /* ---- Names ---- */
 
-/* The bytes of the UTF-8 character at `text`; 0: it is none. Overlong forms, surrogates and what is beyond U+10FFFF
- * are none (RFC 3629 section 4). */
+/* The bytes of the character at `text`, which ends with a NUL; 0: it is no UTF-8. */
 static size_t utf8_size(const unsigned char *text)
 {
-    if (text[0] < 0x80)
-        return 1;
-    size_t size = text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-    if (text[0] < 0xC2 || text[0] > 0xF4)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    bool is_bad = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
-                  (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F);
-    return is_bad ? 0 : size;
+    return json_utf8_size(text, strnlen((const char *)text, 4));
 }
 
 /* A name for a message: cut, and with '?' for what is not printable ASCII or UTF-8. */
@@ -132,14 +121,17 @@ int32_t data_check_json(const char *json, uint64_t json_size, struct shoal_data_
         return data_fail(error, SHOAL_DATA_INVALID,
             "The JSON text has %llu bytes; the most is %llu.", (unsigned long long)json_size,
             (unsigned long long)SHOAL_DATA_JSON_SIZE_MAX);
-    json_error_t problem;
-    json_t *value = json_loadb(json, (size_t)json_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
-    if (value == NULL)
-        return data_fail(error, SHOAL_DATA_INVALID,
-            "The JSON text is wrong at line %d column %d: %s.", problem.line, problem.column,
-            problem.text);
-    json_decref(value);
-    return SHOAL_DATA_OK;
+    struct json_problem problem;
+    if (json_is_valid(json, (size_t)json_size, false, &problem))
+        return SHOAL_DATA_OK;
+    size_t line = 1;
+    size_t column = 1;
+    for (size_t i = 0; i < problem.offset; i++) {
+        column = json[i] == '\n' ? 1 : column + 1;
+        line += json[i] == '\n';
+    }
+    return data_fail(error, SHOAL_DATA_INVALID, "The text is no JSON: line %zu column %zu has %s.",
+        line, column, problem.reason);
 }
 
 char *data_metadata_text(const char *metadata_json, int64_t saved_s, const char *path,

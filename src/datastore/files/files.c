@@ -4,8 +4,10 @@
 #include "datastore/files/files.h"
 
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* What is made when a store is created; results/gen_N come with their first result. */
 static const char *const layout[] = { "market_data", "market_data/ohlcv", "market_data/indicators",
@@ -72,6 +74,8 @@ static int32_t open_root(
     store->root = realpath(path, NULL);
     if (store->root == NULL)
         return data_fail_errno(error, -errno, "Cannot find the path of the directory", path);
+    struct statfs fs;
+    store->is_network = fstatfs(store->root_fd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
     return create ? make_layout(store, error) : SHOAL_DATA_OK;
 }
 
@@ -108,8 +112,15 @@ const struct datastore_ops files_ops = {
     .name = "files",
     .open = files_open,
     .close = files_close,
+    .save_document = files_save_document,
+    .load_documents = files_load_documents,
+    .load_document = files_load_document,
+    .delete_document = files_delete_document,
     .append_bars = files_append_bars,
     .load_bars = files_load_bars,
     .list_series = files_list_series,
     .compact_bars = files_compact_bars,
+    .clean = files_clean,
+    .usage = files_usage,
+    .health = files_health,
 };

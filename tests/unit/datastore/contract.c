@@ -1,0 +1,34 @@
+/* The contract of shoal_data.h: the store of a test, and the list of the parts. */
+#include "contract.h"
+
+static const struct contract_backend *backend_in_use;
+
+int contract_setup(void **state)
+{
+    struct contract *contract = calloc(1, sizeof *contract);
+    assert_non_null(contract);
+    contract->backend = backend_in_use;
+    contract->url = contract->backend->make();
+    struct shoal_data_options options = { .struct_size = sizeof options, .create = 1 };
+    assert_status(contract, SHOAL_DATA_OK,
+        shoal_data_open(contract->url, &options, &contract->store, &contract->error));
+    *state = contract;
+    return 0;
+}
+
+int contract_teardown(void **state)
+{
+    struct contract *contract = *state;
+    shoal_data_close(contract->store);
+    contract->backend->destroy(contract->url);
+    free(contract->url);
+    free(contract);
+    return 0;
+}
+
+int contract_run(const struct contract_backend *backend)
+{
+    backend_in_use = backend;
+    int failed = backend->without_bars ? 0 : contract_bars();
+    return failed + contract_documents() + contract_checkpoints();
+}
