@@ -114,7 +114,24 @@ def sanitizer_env():
             "TSAN_OPTIONS": f"halt_on_error=0:suppressions={ROOT}/tools/tsan.supp"}
 
 
-def pytests(paths, kind, timeout_s, totals):
+def python_env(totals):
+    """The Python that has the packages of tests/requirements.txt; None when it cannot be made."""
+    done = subprocess.run([ROOT / "tools" / "python-env.sh"], stdout=subprocess.PIPE, text=True,
+                          timeout=600, check=False)
+    if done.returncode == 0:
+        return done.stdout.strip()
+    totals.add(0, ["tools/python-env.sh"])
+    return None
+
+
+def data_tests(totals):
+    """What needs Python packages: other programs' readers and writers of our files."""
+    python = python_env(totals)
+    if python is not None:
+        pytests(["tests/data"], "asan", 300, totals, python)
+
+
+def pytests(paths, kind, timeout_s, totals, python=PYTHON):
     """One run of pytest over `paths`, against the programs of a build."""
     paths = [path for path in paths if list((ROOT / path).glob("**/test_*.py"))]
     if not paths:
@@ -122,7 +139,7 @@ def pytests(paths, kind, timeout_s, totals):
     report = ROOT / BUILD_DIRS[kind] / f"pytest-{paths[0].replace('/', '-')}.xml"
     report.unlink(missing_ok=True)
     env = {"SHOAL_BUILD": str(ROOT / BUILD_DIRS[kind]), "PYTHONDONTWRITEBYTECODE": "1"}
-    status = run([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfEs",
+    status = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfEs",
                   f"--junitxml={report}", *paths], timeout_s, env)
     if not report.exists():
         totals.add(0, [f"pytest {' '.join(paths)}: status {status}"])
@@ -168,6 +185,7 @@ def check_tsan(totals):
 
 def test(totals):
     check(totals)
+    step("data tests", data_tests, totals)
     if step("release build", build, "release", totals):
         step("end to end", pytests, ["tests/e2e"], "release", 900, totals)
     if step("build with clang", build, "clang", totals):
