@@ -146,31 +146,7 @@ def _time(reader):
     return struct.unpack(">q", reader.fixed(8))[0], reader.u32()
 
 
-ATTR_def _read_plus(r):
-    """eof, and the parts: (DATA, offset, bytes) or (HOLE, offset, length)."""
-    found = {"eof": r.u32(), "parts": []}
-    for _ in range(r.u32()):
-        kind, offset = r.u32(), r.u64()
-        found["parts"].append((kind, offset, r.opaque() if kind == DATA else r.u64()))
-    return found
-
-
-def _copy(r):
-    return {"callback_ids": [r.stateid() for _ in range(r.u32())], "count": r.u64(), "committed": r.u32(),
-            "verifier": r.fixed(8), "consecutive": r.u32(), "synchronous": r.u32()}
-
-
-DECODERS = {
-    "COPY": _copy,
-    "IO_ADVISE": lambda r: {"hints": r.bitmap()},
-    "OFFLOAD_STATUS": lambda r: {"count": r.u64(),
-                                 "complete": [STATUS_NAME[r.u32()] for _ in range(r.u32())]},
-    "READ_PLUS": _read_plus,
-    "SEEK": lambda r: {"eof": r.u32(), "offset": r.u64()},
-    "GETXATTR": lambda r: {"value": r.opaque()},
-    "SETXATTR": lambda r: {"cinfo": _change(r)},
-    "REMOVEXATTR": lambda r: {"cinfo": _change(r)},
-    "LISTXATTRS": lambda r: {"cookie": r.u64(), "names": [r.opaque() for _ in range(r.u32())], "eof": r.u32()},
+ATTR_DECODERS = {
     SUPPORTED_ATTRS: Reader.bitmap, TYPE: Reader.u32, FH_EXPIRE_TYPE: Reader.u32, CHANGE: Reader.u64,
     SIZE: Reader.u64, FSID: lambda r: (r.u64(), r.u64()), RDATTR_ERROR: Reader.u32, FILEHANDLE: Reader.opaque,
     FILEID: Reader.u64, MODE: Reader.u32, NUMLINKS: Reader.u32, OWNER: Reader.opaque,
@@ -491,7 +467,31 @@ def _exchange_id(r):
     return found
 
 
+def _read_plus(r):
+    """eof, and the parts: (DATA, offset, bytes) or (HOLE, offset, length)."""
+    found = {"eof": r.u32(), "parts": []}
+    for _ in range(r.u32()):
+        kind, offset = r.u32(), r.u64()
+        found["parts"].append((kind, offset, r.opaque() if kind == DATA else r.u64()))
+    return found
+
+
+def _copy(r):
+    return {"callback_ids": [r.stateid() for _ in range(r.u32())], "count": r.u64(), "committed": r.u32(),
+            "verifier": r.fixed(8), "consecutive": r.u32(), "synchronous": r.u32()}
+
+
 DECODERS = {
+    "COPY": _copy,
+    "IO_ADVISE": lambda r: {"hints": r.bitmap()},
+    "OFFLOAD_STATUS": lambda r: {"count": r.u64(),
+                                 "complete": [STATUS_NAME[r.u32()] for _ in range(r.u32())]},
+    "READ_PLUS": _read_plus,
+    "SEEK": lambda r: {"eof": r.u32(), "offset": r.u64()},
+    "GETXATTR": lambda r: {"value": r.opaque()},
+    "SETXATTR": lambda r: {"cinfo": _change(r)},
+    "REMOVEXATTR": lambda r: {"cinfo": _change(r)},
+    "LISTXATTRS": lambda r: {"cookie": r.u64(), "names": [r.opaque() for _ in range(r.u32())], "eof": r.u32()},
     "ACCESS": lambda r: {"supported": r.u32(), "access": r.u32()},
     "CLOSE": lambda r: {"stateid": r.stateid()},
     "COMMIT": lambda r: {"verifier": r.fixed(8)},
