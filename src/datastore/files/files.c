@@ -1,7 +1,7 @@
 /*
  * datastore/files/files.c - the files backend: opening the directory, and the table of its functions (room: datastore).
  */
-#include "datastore/files/files.h"
+#include "datastore/files/checkpoints.h"
 
 #include <limits.h>
 #include <linux/magic.h>
@@ -120,6 +120,22 @@ const struct datastore_ops files_ops = {
     .load_bars = files_load_bars,
     .list_series = files_list_series,
     .compact_bars = files_compact_bars,
+    .save_checkpoint = files_save_checkpoint,
+    .writer_begin = files_writer_begin,
+    .writer_write = files_writer_write,
+    .writer_finish = files_writer_finish,
+    .writer_abort = files_writer_abort,
+    .commit_checkpoint = files_commit_checkpoint,
+    .abort_checkpoint = files_abort_checkpoint,
+    .checkpoint_open = files_checkpoint_open,
+    .checkpoint_info = files_checkpoint_info,
+    .checkpoint_shard = files_checkpoint_shard,
+    .checkpoint_read = files_checkpoint_read,
+    .checkpoint_close = files_checkpoint_close,
+    .list_checkpoints = files_list_checkpoints,
+    .list_versions = files_list_versions,
+    .delete_version = files_delete_version,
+    .delete_checkpoint = files_delete_checkpoint,
     .clean = files_clean,
     .usage = files_usage,
     .health = files_health,

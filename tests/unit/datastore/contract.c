@@ -3,6 +3,11 @@
 
 static const struct contract_backend *backend_in_use;
 
+void contract_use(const struct contract_backend *backend)
+{
+    backend_in_use = backend;
+}
+
 int contract_setup(void **state)
 {
     struct contract *contract = calloc(1, sizeof *contract);
@@ -28,7 +33,7 @@ int contract_teardown(void **state)
 
 int contract_run(const struct contract_backend *backend)
 {
-    backend_in_use = backend;
+    contract_use(backend);
     int failed = backend->without_bars ? 0 : contract_bars();
     return failed + contract_documents() + contract_checkpoints();
 }

@@ -30,6 +30,8 @@ struct contract {
     struct shoal_data *store;
     struct shoal_data_error error;
 };
+/* The backend of the tests that follow; contract_run() says it itself. */
+void contract_use(const struct contract_backend *backend);
 int contract_setup(void **state);
 int contract_teardown(void **state);
 #define CONTRACT_TEST(function) \
