@@ -173,6 +173,8 @@ enum nfsstat4 attr_get(
     }
     if (read_only != NFS4_OK)
         return read_only;
+    if (attr_mask_has(&change.mask, FATTR4_MODE) && attr_mask_has(&change.mask, FATTR4_MODE_UMASK))
+        return NFS4ERR_INVAL; /* RFC 8275 section 4.2: one or the other */
     struct xdr_decoder dec = xdr_decoder_of(fattr->attr_vals, NULL);
     for (uint32_t word = 0; word < ATTR_WORDS; word++) {
         for (uint32_t left = change.mask.words[word], number; next_number(&left, word, &number);) {

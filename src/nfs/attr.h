@@ -85,7 +85,7 @@ struct attr_change {
     struct attr_mask mask; /* which they are */
 };
 
-/* Decodes what SETATTR, CREATE and OPEN set. NFS4ERR_ATTRNOTSUPP; NFS4ERR_INVAL: read-only, or no valid value;
+/* Decodes what SETATTR, CREATE and OPEN set. NFS4ERR_ATTRNOTSUPP; NFS4ERR_INVAL: read-only, no valid value, or two modes;
  * NFS4ERR_BADOWNER; NFS4ERR_BADXDR. */
 MUST_CHECK enum nfsstat4 attr_get(
     const struct fattr4 *fattr, unsigned versions, struct attr_change *out_change);

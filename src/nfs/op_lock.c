@@ -47,6 +47,8 @@ enum nfsstat4 op_lock(struct compound *compound, const union nfs_argop4 *arg, un
     struct state_lock_args lock = { .file = compound_file_ref(compound),
         .reclaim = args->reclaim,
         .new_owner = args->locker.new_lock_owner };
+    if (view_is_strict(compound->conn, compound->current.volume))
+        lock.file_range_max = VIEW_STRICT_LOCKS_PER_FILE;
     status = get_range(args->locktype, args->offset, args->length, &lock.range);
     if (status != NFS4_OK)
         return status;

@@ -248,6 +248,7 @@ struct state_file {
     struct list opens;
     uint32_t reader_count, writer_count, deny_read_count, deny_write_count; /* of opens */
     struct state_interval_tree ranges;
+    uint32_t range_count; /* in `ranges` */
 };
 
 struct state_shard {

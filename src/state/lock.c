@@ -17,6 +17,7 @@ void state_lock_state_drop(struct state_client *client, struct state_lock_state 
     struct state_file *file = lock_state->open->file;
     mutex_lock(&file->shard->lock);
     uint32_t count = state_range_drop(file, lock_state);
+    file->range_count -= count;
     mutex_unlock(&file->shard->lock);
     client->range_count -= count;
     atomic_fetch_sub(&client->server->state->range_count, count);
@@ -104,6 +105,16 @@ struct lock_attempt {
     struct state_lock_denied *denied;
 };
 
+/* One of a file's ranges when it has no room for more; else NULL. */
+static struct state_range *range_over_limit(const struct state_file *file, uint32_t range_max)
+{
+    if (range_max == 0 || file->range_count < range_max)
+        return NULL;
+    struct state_interval *first = state_interval_first(&file->ranges, 0, UINT64_MAX);
+    assert(first != NULL);
+    return CONTAINER_OF(first, struct state_range, interval);
+}
+
 /* Checks for conflicts and takes the range. STATE_DENIED: `denied` or `rival` is set. */
 static enum state_status lock_take_locked(struct state_client *client,
     struct state_lock_state *lock_state, struct lock_attempt *attempt) REQUIRES(client->lock)
@@ -114,8 +125,11 @@ static enum state_status lock_take_locked(struct state_client *client,
     mutex_lock(&file->shard->lock);
     struct state_range *conflict =
         state_range_conflict(file, lock_state->owner, range, attempt->now_ms);
+    if (conflict == NULL)
+        conflict = range_over_limit(file, attempt->args->file_range_max);
     if (conflict == NULL) {
         change = state_range_set(file, lock_state, range, &attempt->spares);
+        file->range_count += (uint32_t)change;
     } else {
         attempt->rival = rival_of(conflict, attempt->now_ms);
         if (attempt->rival == NULL)
@@ -274,6 +288,7 @@ static enum state_status unlock_locked(struct state_client *client,
     struct state_file *file = lock_state->open->file;
     mutex_lock(&file->shard->lock);
     int change = state_range_clear(file, lock_state->owner, range, spares);
+    file->range_count += (uint32_t)change;
     mutex_unlock(&file->shard->lock);
     range_count_add(client, change);
     state_handle_bump(&lock_state->handle);

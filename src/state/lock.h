@@ -35,9 +35,10 @@ struct state_lock_args {
     bool new_owner; /* open_to_lock_owner4: `stateid` is the open's, `owner` is given */
     struct state_stateid stateid; /* else the lock stateid */
     struct slice owner;
+    uint32_t file_range_max; /* of the file, of all owners together; 0: no limit */
 };
 
-/* LOCK. Errors: STATE_DENIED, and *out_denied is written; STATE_INVAL: the range; STATE_OPENMODE:
+/* LOCK. Errors: STATE_DENIED, and *out_denied is written, also at file_range_max (then with any range of the file); STATE_INVAL: the range; STATE_OPENMODE:
  * the open is not for that; STATE_GRACE, STATE_NO_GRACE, STATE_RECLAIM_BAD as of
  * state_open_permitted(); STATE_DELAY: a limit, no memory, or a client whose state is just being
  * dropped. May call ops. */

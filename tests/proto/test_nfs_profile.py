@@ -3,7 +3,9 @@
 import json
 
 import nfs4
-from nfs4 import DENY_NONE, DENY_WRITE, SUPPORTED_ATTRS, getattr_, open_, putrootfh
+from nfs4 import (DENY_NONE, DENY_WRITE, SUPPORTED_ATTRS, READ_LT, WRITE_LT, getattr_, lock, locku, open_, putfh,
+                  putrootfh)
+from nfs_place import new_directory
 import pytest
 import shoal_server
 
@@ -74,3 +76,28 @@ def test_an_option_sets_the_default(strict_server):
     session.conn.close()
     assert tag(strict_server, "extended").returncode == 0
     assert not is_strict(address)
+
+
+def test_a_strict_file_has_512_locks(strict_server):
+    """EFS: quotas of NFS clients; of all clients together, and the next one is told to try again."""
+    address = strict_server.up()["mount_targets"][0]["ip"], strict_server.nfs_port
+    here, there = nfs4.connect(address), nfs4.connect(address)
+    directory = new_directory(here)
+    fh, stateid = directory.open(b"f")
+    other = directory.open(b"f", session=there)[1]
+    mine = here.run(putfh(fh), lock(READ_LT, 0, 1, open_stateid=stateid)).ok().last.stateid
+    for number in range(1, 300):
+        mine = here.run(putfh(fh), lock(READ_LT, 2 * number, 1, lock_stateid=mine)).ok().last.stateid
+    theirs = there.run(putfh(fh), lock(WRITE_LT, 1001, 1, open_stateid=other)).ok().last.stateid
+    for number in range(1, 212):
+        theirs = there.run(putfh(fh), lock(READ_LT, 2001 + 2 * number, 1, lock_stateid=theirs)).ok().last.stateid
+    for session, held in ((here, mine), (there, theirs)):
+        denied = session.run(putfh(fh), lock(READ_LT, 5000, 1, lock_stateid=held)).last
+        assert (denied.status, denied.offset, denied.length) == ("DENIED", 0, 1)
+    mine = here.run(putfh(fh), locku(mine, 4, 1)).ok().last.stateid
+    there.run(putfh(fh), lock(READ_LT, 5000, 1, lock_stateid=theirs)).ok()
+    assert here.run(putfh(fh), lock(READ_LT, 6000, 1, lock_stateid=mine)).status == "DENIED"
+    there.run(putfh(fh), nfs4.close(other)).ok()  # drops all of theirs
+    mine = here.run(putfh(fh), lock(READ_LT, 6000, 1, lock_stateid=mine)).ok().last.stateid
+    for session in (here, there):
+        session.conn.close()
