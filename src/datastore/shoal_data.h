@@ -216,7 +216,8 @@ struct shoal_data_series {
 struct shoal_data_frame; /* bars that were loaded */
 
 /* Appends bars, in any order, late ones and corrections too: of bars with the same timestamp the one written last
- * counts (within one call, the one that stands last). All of the call is visible at once. count 0 does nothing.
+ * counts (within one call, the one that stands last). All of the call is visible at once; in the files backend, all that
+ * falls into one partition (a month or year, docs/formats/bars.md). After an error some of it may be stored. count 0 does nothing.
  * Errors: INVALID, SCHEMA_MISMATCH (a column is NULL), NO_SPACE, PERMISSION, UNAVAILABLE, IO, NO_MEMORY. */
 SHOAL_DATA_API int32_t shoal_data_append_bars(struct shoal_data *store, const char *symbol,
     const char *timeframe, const struct shoal_data_bars *bars, struct shoal_data_error *error);

@@ -127,6 +127,8 @@ MUST_CHECK int parquet_reader_open(int fd, const char *name,
     struct parquet_error *error);
 void parquet_reader_free(struct parquet_reader *reader); /* NULL is allowed */
 
+/* True when the whole file is in memory: `fd` is not used any more, and may be closed. */
+bool parquet_reader_is_whole(const struct parquet_reader *reader);
 uint32_t parquet_reader_column_count(const struct parquet_reader *reader);
 /* Columns are the leaves of the schema, in its order. Borrowed; `index` is below the count. */
 const struct parquet_column *parquet_reader_column(

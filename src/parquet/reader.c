@@ -115,6 +115,11 @@ void parquet_reader_free(struct parquet_reader *reader)
     free(reader);
 }
 
+bool parquet_reader_is_whole(const struct parquet_reader *reader)
+{
+    return reader->tail_offset == 0;
+}
+
 uint32_t parquet_reader_column_count(const struct parquet_reader *reader)
 {
     return reader->meta.column_count;

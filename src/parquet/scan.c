@@ -182,11 +182,12 @@ static int ranges_by_index(struct parquet_scan *scan, uint32_t group, struct par
     uint32_t count = 0;
     const char *why = NULL;
     err = format_read_column_index(bytes, &scan->arena, &pages, &count, &why);
-    if (err == 0 && (count != column.location_count || column.locations == NULL || pages == NULL)) {
+    const struct page_location *locations = column.locations;
+    if (err == 0 && (count != column.location_count || locations == NULL || pages == NULL)) {
         err = -EBADMSG;
         why = "the two parts of the page index do not agree";
     }
-    if (err < 0)
+    if (err != 0)
         return column_fail(&column, err, -1, why, error);
     scan->ranges = arena_calloc(&scan->arena, (size_t)count + 1, sizeof *scan->ranges);
     if (scan->ranges == NULL)
@@ -194,8 +195,8 @@ static int ranges_by_index(struct parquet_scan *scan, uint32_t group, struct par
     for (uint32_t i = 0; i < count; i++) {
         if (!pages[i].has_bounds || !may_match(scan, &pages[i]))
             continue;
-        uint64_t first = column.locations[i].row;
-        uint64_t end = i + 1 < count ? column.locations[i + 1].row : row_group->row_count;
+        uint64_t first = locations[i].row;
+        uint64_t end = i + 1 < count ? locations[i + 1].row : row_group->row_count;
         if (scan->range_count > 0 && scan->ranges[scan->range_count - 1].end == first)
             scan->ranges[scan->range_count - 1].end = end;
         else

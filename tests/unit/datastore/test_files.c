@@ -184,7 +184,7 @@ static void what_cannot_be_opened_is_told(void **state)
 
 int main(void)
 {
-    const struct contract_backend backend = { make_store, destroy_store, .without_bars = true };
+    const struct contract_backend backend = { make_store, destroy_store, .without_bars = false };
     const struct CMUnitTest tests[] = {
         CONTRACT_TEST(the_layout_is_what_people_have),
         CONTRACT_TEST(files_of_older_programs_are_read),
