@@ -30,6 +30,8 @@ int api_open(const struct instance *instance, struct api *out_api)
         instance->data, CREDENTIALS_FILE_NAME, strerrordesc_np(-err));
 }
 
+#define HTTP_OK 200
+
 static int explain_transport(const struct api *api, int err)
 {
     return cli_fail("The service at %s does not answer: %s. Its log is %s/shoald.log.",
@@ -128,4 +130,35 @@ int api_fail(const struct api_reply *reply, const char *doing)
     return cli_fail("The service refused %s: %s%s%s (HTTP %u).", doing,
         reply->error[0] != '\0' ? reply->error : "no reason given", message != NULL ? ": " : "",
         message != NULL ? message : "", reply->status);
+}
+
+int api_list_file_systems(const struct api *api, json_t **out_list)
+{
+    json_t *list = json_array();
+    char query[160] = "";
+    int status = CLI_OK;
+    do {
+        struct api_reply reply = { 0 };
+        status = api_call(api,
+            &(struct api_call){ .method = "GET", .path = "/file-systems", .query = query }, &reply);
+        if (status != CLI_OK)
+            break;
+        const json_t *page = json_object_get(reply.body, "FileSystems");
+        const char *next = json_string_value(json_object_get(reply.body, "NextMarker"));
+        query[0] = '\0';
+        if (next != NULL)
+            (void)snprintf(query, sizeof query, "Marker=%s", next);
+        if (reply.status != HTTP_OK)
+            status = api_fail(&reply, "the list of file systems");
+        for (size_t i = 0; i < json_array_size(page); i++) {
+            if (json_array_append(list, json_array_get(page, i)) < 0)
+                status = cli_fail("There is no memory left.");
+        }
+        api_reply_fini(&reply);
+    } while (status == CLI_OK && query[0] != '\0');
+    if (status == CLI_OK)
+        *out_list = list;
+    else
+        json_decref(list);
+    return status;
 }

@@ -39,3 +39,6 @@ MUST_CHECK int api_call(
 void api_reply_fini(struct api_reply *reply);
 /* Makes the sentence of an answer that is an error; gives CLI_FAILED. */
 int api_fail(const struct api_reply *reply, const char *doing);
+/* All file systems of the service, page by page, as one array; a new reference. Gives CLI_OK, or the exit code after the
+ * sentence. */
+MUST_CHECK int api_list_file_systems(const struct api *api, json_t **out_list);

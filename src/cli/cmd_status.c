@@ -6,44 +6,10 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 
-#define HTTP_OK 200
-
 static const char *text_of(const json_t *json, const char *name)
 {
     const char *text = json_string_value(json_object_get(json, name));
     return text != NULL ? text : "-";
-}
-
-/* All file systems of the service, page by page, as one array; a new reference. */
-static int list_file_systems(const struct api *api, json_t **out_list)
-{
-    json_t *list = json_array();
-    char query[160] = "";
-    int status = CLI_OK;
-    do {
-        struct api_reply reply = { 0 };
-        status = api_call(api,
-            &(struct api_call){ .method = "GET", .path = "/file-systems", .query = query }, &reply);
-        if (status != CLI_OK)
-            break;
-        const json_t *page = json_object_get(reply.body, "FileSystems");
-        const char *next = json_string_value(json_object_get(reply.body, "NextMarker"));
-        query[0] = '\0';
-        if (next != NULL)
-            (void)snprintf(query, sizeof query, "Marker=%s", next);
-        if (reply.status != HTTP_OK)
-            status = api_fail(&reply, "the list of file systems");
-        for (size_t i = 0; i < json_array_size(page); i++) {
-            if (json_array_append(list, json_array_get(page, i)) < 0)
-                status = cli_fail("There is no memory left.");
-        }
-        api_reply_fini(&reply);
-    } while (status == CLI_OK && query[0] != '\0');
-    if (status == CLI_OK)
-        *out_list = list;
-    else
-        json_decref(list);
-    return status;
 }
 
 static json_int_t size_of(const json_t *fs)
@@ -105,7 +71,7 @@ static int tell(struct instance *instance, bool as_json)
     if (status == CLI_OK)
         status = api_open(instance, &api);
     if (status == CLI_OK)
-        status = list_file_systems(&api, &list);
+        status = api_list_file_systems(&api, &list);
     if (status != CLI_OK)
         return status;
     if (as_json)

@@ -53,6 +53,21 @@ def test_a_profile_that_there_is_not_is_refused(server, address):
     assert not is_strict(address)
 
 
+def test_the_command_line_shows_and_sets_it(server, address):
+    def profile(*words, check=True):
+        return server.shoal("profile", "--data", server.data_dir, *words, check=check)
+
+    assert profile("default").stdout == "default\n"
+    for name in ("strict", "extended", "strict"):
+        profile(server.up()["file_system_id"], name)
+        assert profile("default").stdout == f"{name}\n"
+    assert is_strict(address)
+    profile("default", "default")
+    assert profile("default").stdout == "default\n" and not is_strict(address)
+    assert profile("default", "efs", check=False).returncode == 2
+    assert "no file system nowhere" in profile("nowhere", check=False).stderr
+
+
 def test_a_mount_keeps_its_profile(server, address):
     session = nfs4.connect(address)
     assert tag(server, "strict").returncode == 0
