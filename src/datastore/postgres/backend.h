@@ -30,68 +30,68 @@ MUST_CHECK int32_t pg_note_call(
 int32_t pg_no_memory(struct pg_conn *conn, struct shoal_data_error *error); /* conn may be NULL */
 
 /* documents.c */
-int32_t pg_save_document(void *backend, const struct shoal_data_document *document, char *out_id,
+int32_t pg_save_document(void *handle, const struct shoal_data_document *document, char *out_id,
     struct shoal_data_error *error);
-int32_t pg_load_documents(void *backend, const struct shoal_data_query *query,
+int32_t pg_load_documents(void *handle, const struct shoal_data_query *query,
     struct shoal_data_list **out_list, struct shoal_data_error *error);
-int32_t pg_load_document(void *backend, int32_t kind, const char *id,
+int32_t pg_load_document(void *handle, int32_t kind, const char *id,
     struct shoal_data_list **out_list, struct shoal_data_error *error);
 int32_t pg_delete_document(
-    void *backend, int32_t kind, const char *id, struct shoal_data_error *error);
+    void *handle, int32_t kind, const char *id, struct shoal_data_error *error);
 
 /* bars.c */
-int32_t pg_append_bars(void *backend, const char *symbol, const char *timeframe,
+int32_t pg_append_bars(void *handle, const char *symbol, const char *timeframe,
     const struct shoal_data_bars *bars, struct shoal_data_error *error);
-int32_t pg_load_bars(void *backend, const char *symbol, const char *timeframe, int64_t from_ns,
+int32_t pg_load_bars(void *handle, const char *symbol, const char *timeframe, int64_t from_ns,
     int64_t to_ns, uint32_t columns, struct shoal_data_frame **out_frame,
     struct shoal_data_error *error);
-int32_t pg_list_series(void *backend, const char *timeframe, struct shoal_data_list **out_list,
+int32_t pg_list_series(void *handle, const char *timeframe, struct shoal_data_list **out_list,
     struct shoal_data_error *error);
-int32_t pg_compact_bars(void *backend, const char *symbol, const char *timeframe,
+int32_t pg_compact_bars(void *handle, const char *symbol, const char *timeframe,
     struct shoal_data_compaction *out_report, struct shoal_data_error *error);
 
 /* checkpoint_write.c */
-int32_t pg_save_checkpoint(void *backend, const char *id, const void *data, uint64_t size_bytes,
+int32_t pg_save_checkpoint(void *handle, const char *id, const void *data, uint64_t size_bytes,
     const char *metadata_json, uint64_t *out_version, struct shoal_data_error *error);
-int32_t pg_writer_begin(void *backend, const char *id,
+int32_t pg_writer_begin(void *handle, const char *id,
     const struct shoal_data_writer_options *options, void **out_writer,
     struct shoal_data_error *error);
-int32_t pg_writer_write(void *writer, uint64_t offset, const void *data, uint64_t size_bytes,
+int32_t pg_writer_write(void *handle, uint64_t offset, const void *data, uint64_t size_bytes,
     struct shoal_data_error *error);
-int32_t pg_writer_finish(void *writer, struct shoal_data_error *error);
-void pg_writer_abort(void *writer);
+int32_t pg_writer_finish(void *handle, struct shoal_data_error *error);
+void pg_writer_abort(void *handle);
 
 /* checkpoint_commit.c */
-int32_t pg_commit_checkpoint(void *backend, const char *id, const char *session,
+int32_t pg_commit_checkpoint(void *handle, const char *id, const char *session,
     uint32_t shard_count, const char *metadata_json, uint64_t *out_version,
     struct shoal_data_error *error);
 int32_t pg_abort_checkpoint(
-    void *backend, const char *id, const char *session, struct shoal_data_error *error);
+    void *handle, const char *id, const char *session, struct shoal_data_error *error);
 int32_t pg_delete_version(
-    void *backend, const char *id, uint64_t version, struct shoal_data_error *error);
-int32_t pg_delete_checkpoint(void *backend, const char *id, struct shoal_data_error *error);
+    void *handle, const char *id, uint64_t version, struct shoal_data_error *error);
+int32_t pg_delete_checkpoint(void *handle, const char *id, struct shoal_data_error *error);
 /* Removes, a piece at a time, the data of shards that nothing leads to any more. */
 MUST_CHECK int32_t pg_sweep_shards(struct pg_backend *backend, struct shoal_data_error *error);
 
 /* checkpoint_read.c */
 #define PG_CHUNK_BYTES (UINT64_C(1) << 20)
-int32_t pg_checkpoint_open(void *backend, const char *id, uint64_t version, void **out_checkpoint,
+int32_t pg_checkpoint_open(void *handle, const char *id, uint64_t version, void **out_checkpoint,
     struct shoal_data_error *error);
-void pg_checkpoint_info(const void *checkpoint, struct shoal_data_checkpoint_info *out_info);
-int32_t pg_checkpoint_shard(const void *checkpoint, uint32_t shard_index, uint64_t *out_offset,
+void pg_checkpoint_info(const void *handle, struct shoal_data_checkpoint_info *out_info);
+int32_t pg_checkpoint_shard(const void *handle, uint32_t shard_index, uint64_t *out_offset,
     uint64_t *out_size_bytes, struct shoal_data_error *error);
-int32_t pg_checkpoint_read(void *checkpoint, uint64_t offset, void *buffer, uint64_t size_bytes,
+int32_t pg_checkpoint_read(void *handle, uint64_t offset, void *buffer, uint64_t size_bytes,
     struct shoal_data_error *error);
-void pg_checkpoint_close(void *checkpoint);
+void pg_checkpoint_close(void *handle);
 int32_t pg_list_checkpoints(
-    void *backend, struct shoal_data_list **out_list, struct shoal_data_error *error);
-int32_t pg_list_versions(void *backend, const char *id, struct shoal_data_list **out_list,
+    void *handle, struct shoal_data_list **out_list, struct shoal_data_error *error);
+int32_t pg_list_versions(void *handle, const char *id, struct shoal_data_list **out_list,
     struct shoal_data_error *error);
 
 /* upkeep.c */
-int32_t pg_clean(void *backend, const struct shoal_data_clean_options *options,
+int32_t pg_clean(void *handle, const struct shoal_data_clean_options *options,
     struct shoal_data_report **out_report, struct shoal_data_error *error);
 int32_t pg_usage(
-    void *backend, struct shoal_data_report **out_report, struct shoal_data_error *error);
+    void *handle, struct shoal_data_report **out_report, struct shoal_data_error *error);
 int32_t pg_health(
-    void *backend, struct shoal_data_health *out_health, struct shoal_data_error *error);
+    void *handle, struct shoal_data_health *out_health, struct shoal_data_error *error);

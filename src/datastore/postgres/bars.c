@@ -47,8 +47,11 @@ static int compare_index(const void *left, const void *right, void *context)
 static int sort_bars(struct append *append)
 {
     const struct shoal_data_bars *bars = append->bars;
-    int64_t *timestamps =
-        (int64_t *)(uintptr_t)bars->timestamp_ns; /* qsort_r wants it so; not written */
+    const int64_t *timestamps = bars->timestamp_ns;
+    union {
+        const int64_t *timestamps;
+        void *context; /* as qsort_r wants it; not written */
+    } sort = { .timestamps = timestamps };
     uint64_t ascending = 1;
     while (ascending < bars->count && timestamps[ascending - 1] < timestamps[ascending])
         ascending++;
@@ -60,7 +63,7 @@ static int sort_bars(struct append *append)
         return -ENOMEM;
     for (uint64_t i = 0; i < bars->count; i++)
         order[i] = i;
-    qsort_r(order, bars->count, sizeof *order, compare_index, timestamps);
+    qsort_r(order, bars->count, sizeof *order, compare_index, sort.context);
     uint64_t kept = 0;
     for (uint64_t i = 0; i < bars->count; i++) { /* the one that stands last counts */
         if (i + 1 == bars->count || timestamps[order[i]] != timestamps[order[i + 1]])
@@ -190,14 +193,14 @@ static int32_t append_once(struct pg_conn *conn, void *context, struct shoal_dat
     return status == SHOAL_DATA_OK ? pg_commit(conn, error) : status;
 }
 
-int32_t pg_append_bars(void *backend, const char *symbol, const char *timeframe,
+int32_t pg_append_bars(void *handle, const char *symbol, const char *timeframe,
     const struct shoal_data_bars *bars, struct shoal_data_error *error)
 {
     struct append append = { .symbol = symbol, .timeframe = timeframe, .bars = bars };
     if (sort_bars(&append) < 0)
         return pg_no_memory(NULL, error);
     pg_new_key(append.key);
-    int32_t status = pg_run(backend, append_once, &append, error);
+    int32_t status = pg_run(handle, append_once, &append, error);
     free(append.order);
     return status;
 }
@@ -326,7 +329,8 @@ static struct shoal_data_frame *make_frame(const struct load *load)
     return frame;
 }
 
-int32_t pg_load_bars(void *backend, const char *symbol, const char *timeframe, int64_t from_ns,
+/* Its parameters are the interface's. NOLINTNEXTLINE(readability-function-size) */
+int32_t pg_load_bars(void *handle, const char *symbol, const char *timeframe, int64_t from_ns,
     int64_t to_ns, uint32_t columns, struct shoal_data_frame **out_frame,
     struct shoal_data_error *error)
 {
@@ -337,7 +341,7 @@ int32_t pg_load_bars(void *backend, const char *symbol, const char *timeframe, i
         .columns = columns };
     int32_t status = SHOAL_DATA_OK;
     if (to_ns > from_ns || to_ns == INT64_MAX)
-        status = pg_run(backend, load_once, &load, error);
+        status = pg_run(handle, load_once, &load, error);
     struct shoal_data_frame *frame = status == SHOAL_DATA_OK ? make_frame(&load) : NULL;
     if (status == SHOAL_DATA_OK && frame == NULL)
         status = pg_no_memory(NULL, error);
@@ -387,11 +391,11 @@ static int32_t list_once(struct pg_conn *conn, void *context, struct shoal_data_
     return err < 0 ? pg_no_memory(conn, error) : SHOAL_DATA_OK;
 }
 
-int32_t pg_list_series(void *backend, const char *timeframe, struct shoal_data_list **out_list,
+int32_t pg_list_series(void *handle, const char *timeframe, struct shoal_data_list **out_list,
     struct shoal_data_error *error)
 {
     struct list_call call = { .timeframe = timeframe };
-    int32_t status = pg_run(backend, list_once, &call, error);
+    int32_t status = pg_run(handle, list_once, &call, error);
     if (status == SHOAL_DATA_OK)
         *out_list = call.list;
     else
@@ -399,10 +403,10 @@ int32_t pg_list_series(void *backend, const char *timeframe, struct shoal_data_l
     return status;
 }
 
-int32_t pg_compact_bars(void *backend, const char *symbol, const char *timeframe,
+int32_t pg_compact_bars(void *handle, const char *symbol, const char *timeframe,
     struct shoal_data_compaction *out_report, struct shoal_data_error *error)
 {
-    (void)backend; /* the database has no parts to put together: VACUUM is its own affair */
+    (void)handle; /* the database has no parts to put together: VACUUM is its own affair */
     (void)symbol;
     (void)timeframe;
     (void)error;

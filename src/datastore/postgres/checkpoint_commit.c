@@ -193,7 +193,8 @@ static int32_t commit_once(struct pg_conn *conn, void *context, struct shoal_dat
     return status == SHOAL_DATA_OK ? pg_commit(conn, error) : status;
 }
 
-int32_t pg_commit_checkpoint(void *backend, const char *id, const char *session,
+/* Its parameters are the interface's. NOLINTNEXTLINE(readability-function-size) */
+int32_t pg_commit_checkpoint(void *handle, const char *id, const char *session,
     uint32_t shard_count, const char *metadata_json, uint64_t *out_version,
     struct shoal_data_error *error)
 {
@@ -201,7 +202,7 @@ int32_t pg_commit_checkpoint(void *backend, const char *id, const char *session,
         .id = id, .session = session, .shard_count = shard_count, .metadata_json = metadata_json
     };
     pg_new_key(commit.key);
-    int32_t status = pg_run(backend, commit_once, &commit, error);
+    int32_t status = pg_run(handle, commit_once, &commit, error);
     if (status == SHOAL_DATA_OK)
         *out_version = commit.version;
     return status;
@@ -229,11 +230,11 @@ static int32_t abort_once(struct pg_conn *conn, void *context, struct shoal_data
 }
 
 int32_t pg_abort_checkpoint(
-    void *backend, const char *id, const char *session, struct shoal_data_error *error)
+    void *handle, const char *id, const char *session, struct shoal_data_error *error)
 {
     struct removal removal = { .id = id, .session = session };
-    int32_t status = pg_run(backend, abort_once, &removal, error);
-    return status == SHOAL_DATA_OK ? pg_sweep_shards(backend, error) : status;
+    int32_t status = pg_run(handle, abort_once, &removal, error);
+    return status == SHOAL_DATA_OK ? pg_sweep_shards(handle, error) : status;
 }
 
 /* Takes versions away from readers, in the open transaction. */
@@ -286,17 +287,17 @@ static int32_t remove_once(struct pg_conn *conn, void *context, struct shoal_dat
 }
 
 int32_t pg_delete_version(
-    void *backend, const char *id, uint64_t version, struct shoal_data_error *error)
+    void *handle, const char *id, uint64_t version, struct shoal_data_error *error)
 {
     struct removal removal = { .id = id, .version = version };
     pg_new_key(removal.key);
-    int32_t status = pg_run(backend, remove_once, &removal, error);
-    return status == SHOAL_DATA_OK ? pg_sweep_shards(backend, error) : status;
+    int32_t status = pg_run(handle, remove_once, &removal, error);
+    return status == SHOAL_DATA_OK ? pg_sweep_shards(handle, error) : status;
 }
 
-int32_t pg_delete_checkpoint(void *backend, const char *id, struct shoal_data_error *error)
+int32_t pg_delete_checkpoint(void *handle, const char *id, struct shoal_data_error *error)
 {
-    return pg_delete_version(backend, id, 0, error);
+    return pg_delete_version(handle, id, 0, error);
 }
 
 /* ---- Sweeping ---- */

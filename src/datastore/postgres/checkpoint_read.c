@@ -101,16 +101,16 @@ static int32_t open_once(struct pg_conn *conn, void *context, struct shoal_data_
     return status;
 }
 
-int32_t pg_checkpoint_open(void *backend, const char *id, uint64_t version, void **out_checkpoint,
+int32_t pg_checkpoint_open(void *handle, const char *id, uint64_t version, void **out_checkpoint,
     struct shoal_data_error *error)
 {
     struct pg_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
     if (checkpoint == NULL)
         return pg_no_memory(NULL, error);
-    checkpoint->backend = backend;
+    checkpoint->backend = handle;
     checkpoint->version = version;
     (void)snprintf(checkpoint->id, sizeof checkpoint->id, "%s", id); /* checked: it fits */
-    int32_t status = pg_run(backend, open_once, checkpoint, error);
+    int32_t status = pg_run(handle, open_once, checkpoint, error);
     if (status != SHOAL_DATA_OK) {
         pg_checkpoint_close(checkpoint);
         return status;
@@ -208,14 +208,15 @@ static int32_t read_once(struct pg_conn *conn, void *context, struct shoal_data_
     uint64_t size_bytes = min_u64(PG_CHUNK_BYTES, piece->shard->size_bytes - start);
     const char *data = PQgetvalue(result, 0, 1);
     if (pg_size(result, 0, 1) != size_bytes ||
-        XXH3_64bits(data, size_bytes) != (uint64_t)pg_int8(result, 0, 0))
+        XXH3_64bits(data, size_bytes) != (uint64_t)pg_int8(result, 0, 0)) {
         status = data_fail(error, SHOAL_DATA_CHECKSUM,
             "Version %" PRIu64 " of checkpoint %s is damaged at offset %" PRIu64 ": chunk %" PRIu64
             " of shard %" PRId64 " in shoal_data.chunks.",
             piece->checkpoint->version, piece->checkpoint->id, piece->shard->start_bytes + start,
             piece->chunk, piece->shard->id);
-    else
+    } else {
         memcpy(piece->to, data + piece->from, piece->size_bytes);
+    }
     PQclear(result);
     return status;
 }
@@ -238,7 +239,8 @@ static void read_piece(void *context, uint64_t index)
     mutex_unlock(&call->lock);
 }
 
-/* Writes the pieces of the range, at most `room`, and gives their number. */
+/* Writes the pieces of the range and gives their number. The pieces point into the buffer, so it is not const:
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static uint64_t cut_pieces(const struct pg_checkpoint *checkpoint, uint64_t offset, uint8_t *buffer,
     uint64_t size_bytes, struct piece *pieces)
 {
@@ -257,7 +259,7 @@ static uint64_t cut_pieces(const struct pg_checkpoint *checkpoint, uint64_t offs
                 .chunk = inside / PG_CHUNK_BYTES,
                 .from = from,
                 .size_bytes = size,
-                .to = buffer + (at - offset) };
+                .to = &buffer[at - offset] };
             at += size;
         }
     }
@@ -351,13 +353,13 @@ static int32_t list_call(void *backend, const char *id, struct shoal_data_list *
 }
 
 int32_t pg_list_checkpoints(
-    void *backend, struct shoal_data_list **out_list, struct shoal_data_error *error)
+    void *handle, struct shoal_data_list **out_list, struct shoal_data_error *error)
 {
-    return list_call(backend, NULL, out_list, error);
+    return list_call(handle, NULL, out_list, error);
 }
 
-int32_t pg_list_versions(void *backend, const char *id, struct shoal_data_list **out_list,
-    struct shoal_data_error *error)
+int32_t pg_list_versions(
+    void *handle, const char *id, struct shoal_data_list **out_list, struct shoal_data_error *error)
 {
-    return list_call(backend, id, out_list, error);
+    return list_call(handle, id, out_list, error);
 }

@@ -75,7 +75,7 @@ static int32_t begin_once(struct pg_conn *conn, void *context, struct shoal_data
     return status == SHOAL_DATA_OK ? pg_commit(conn, error) : status;
 }
 
-int32_t pg_writer_begin(void *backend, const char *id,
+int32_t pg_writer_begin(void *handle, const char *id,
     const struct shoal_data_writer_options *options, void **out_writer,
     struct shoal_data_error *error)
 {
@@ -83,12 +83,12 @@ int32_t pg_writer_begin(void *backend, const char *id,
     struct pg_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return pg_no_memory(NULL, error);
-    int32_t status = pg_run(backend, begin_once, &begin, error);
+    int32_t status = pg_run(handle, begin_once, &begin, error);
     if (status != SHOAL_DATA_OK) {
         free(writer);
         return status;
     }
-    writer->backend = backend;
+    writer->backend = handle;
     writer->shard = begin.shard;
     writer->size_bytes = options->size_bytes;
     (void)pthread_mutex_init(&writer->lock.pthread, NULL); /* cannot fail without attributes */
@@ -391,7 +391,8 @@ int32_t pg_writer_finish(void *handle, struct shoal_data_error *error)
     return status;
 }
 
-int32_t pg_save_checkpoint(void *backend, const char *id, const void *data, uint64_t size_bytes,
+/* Its parameters are the interface's. NOLINTNEXTLINE(readability-function-size) */
+int32_t pg_save_checkpoint(void *handle, const char *id, const void *data, uint64_t size_bytes,
     const char *metadata_json, uint64_t *out_version, struct shoal_data_error *error)
 {
     char session[48] = "save-";
@@ -400,9 +401,9 @@ int32_t pg_save_checkpoint(void *backend, const char *id, const void *data, uint
         .shard_count = 1,
         .session = session,
         .size_bytes = size_bytes };
-    void *writer;
-    int32_t status = pg_writer_begin(backend, id, &options, &writer, error);
-    if (status != SHOAL_DATA_OK)
+    void *writer = NULL;
+    int32_t status = pg_writer_begin(handle, id, &options, &writer, error);
+    if (status != SHOAL_DATA_OK || writer == NULL) /* both or none */
         return status;
     if (size_bytes > 0)
         status = pg_writer_write(writer, 0, data, size_bytes, error);
@@ -416,5 +417,5 @@ int32_t pg_save_checkpoint(void *backend, const char *id, const void *data, uint
     status = pg_writer_finish(writer, error);
     if (status != SHOAL_DATA_OK)
         return status;
-    return pg_commit_checkpoint(backend, id, session, 1, metadata_json, out_version, error);
+    return pg_commit_checkpoint(handle, id, session, 1, metadata_json, out_version, error);
 }

@@ -56,13 +56,13 @@ static int32_t save_once(struct pg_conn *conn, void *context, struct shoal_data_
     return status == SHOAL_DATA_OK ? pg_commit(conn, error) : status;
 }
 
-int32_t pg_save_document(void *backend, const struct shoal_data_document *document, char *out_id,
+int32_t pg_save_document(void *handle, const struct shoal_data_document *document, char *out_id,
     struct shoal_data_error *error)
 {
     struct save save = { .document = document,
         .time_s = document->time_s == 0 ? data_now_s() : document->time_s };
     pg_new_key(save.key);
-    int32_t status = pg_run(backend, save_once, &save, error);
+    int32_t status = pg_run(handle, save_once, &save, error);
     if (status == SHOAL_DATA_OK)
         (void)snprintf(out_id, DATA_ID_SIZE_MAX, "%" PRId64, save.id); /* fits */
     return status;
@@ -161,11 +161,11 @@ static int32_t load_once(struct pg_conn *conn, void *context, struct shoal_data_
     return status;
 }
 
-int32_t pg_load_documents(void *backend, const struct shoal_data_query *query,
+int32_t pg_load_documents(void *handle, const struct shoal_data_query *query,
     struct shoal_data_list **out_list, struct shoal_data_error *error)
 {
     struct load load = { .query = query };
-    int32_t status = pg_run(backend, load_once, &load, error);
+    int32_t status = pg_run(handle, load_once, &load, error);
     if (status != SHOAL_DATA_OK) {
         shoal_data_list_free(load.list);
         return status;
@@ -203,13 +203,13 @@ static int32_t load_one(struct pg_conn *conn, void *context, struct shoal_data_e
     return status;
 }
 
-int32_t pg_load_document(void *backend, int32_t kind, const char *id,
+int32_t pg_load_document(void *handle, int32_t kind, const char *id,
     struct shoal_data_list **out_list, struct shoal_data_error *error)
 {
     struct load load = { .kind = kind };
     int32_t status = parse_id(id, &load.id, error);
     if (status == SHOAL_DATA_OK)
-        status = pg_run(backend, load_one, &load, error);
+        status = pg_run(handle, load_one, &load, error);
     if (status == SHOAL_DATA_OK)
         status = data_list_status(load.list, error);
     if (status == SHOAL_DATA_OK)
@@ -251,12 +251,12 @@ static int32_t delete_once(struct pg_conn *conn, void *context, struct shoal_dat
 }
 
 int32_t pg_delete_document(
-    void *backend, int32_t kind, const char *id, struct shoal_data_error *error)
+    void *handle, int32_t kind, const char *id, struct shoal_data_error *error)
 {
     struct removal removal = { .kind = kind };
     int32_t status = parse_id(id, &removal.id, error);
     if (status != SHOAL_DATA_OK)
         return status;
     pg_new_key(removal.key);
-    return pg_run(backend, delete_once, &removal, error);
+    return pg_run(handle, delete_once, &removal, error);
 }

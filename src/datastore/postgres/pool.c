@@ -267,7 +267,7 @@ void pg_pool_free(struct pg_pool *pool)
         mutex_unlock(&pool->lock);
         (void)pthread_join(pool->keeper, NULL);
     }
-    for (unsigned i = 0; i < pool->idle_count; i++)
+    for (unsigned i = 0; pool->idle != NULL && i < pool->idle_count; i++)
         pg_conn_close(pool->idle[i]);
     (void)pthread_cond_destroy(&pool->changed);
     (void)pthread_mutex_destroy(&pool->lock.pthread);

@@ -147,8 +147,10 @@ void pg_target_scrub(const struct pg_target *target, char *to, size_t size, cons
             from += secret;
             continue;
         }
-        to[used++] = *from == '\n' || *from == '\t' ? ' ' : *from;
-        from++;
+        char next = *from++;
+        if (next == '\n' || next == '\t')
+            next = ' ';
+        to[used++] = next;
     }
     while (used > 0 && to[used - 1] == ' ')
         used--;

@@ -96,10 +96,10 @@ static int32_t usage_once(struct pg_conn *conn, void *context, struct shoal_data
 }
 
 int32_t pg_usage(
-    void *backend, struct shoal_data_report **out_report, struct shoal_data_error *error)
+    void *handle, struct shoal_data_report **out_report, struct shoal_data_error *error)
 {
     struct groups groups = { 0 };
-    int32_t status = pg_run(backend, usage_once, &groups, error);
+    int32_t status = pg_run(handle, usage_once, &groups, error);
     struct shoal_data_report *report = status == SHOAL_DATA_OK ? data_report_new() : NULL;
     int err = report == NULL ? -ENOMEM : 0;
     for (size_t i = 0; i < groups.count && err == 0; i++) {
