@@ -1,10 +1,12 @@
 /* The bars store of the files backend: its parts on disk, compactions, other writers, damage. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -313,6 +315,59 @@ static void readers_see_whole_appends_while_others_compact(void **state)
     assert_true(loads > 2);
 }
 
+/* Appends values that ascend from `value` on, telling each when it was acknowledged, and compacts now and then. */
+static void append_until_killed(const char *path, int pipe_fd, double value)
+{
+    struct shoal_data *store = NULL;
+    if (shoal_data_open(path, NULL, &store, NULL) != SHOAL_DATA_OK)
+        _exit(1);
+    for (int i = 0;; i++, value++) {
+        if (append(store, "A", 0, 20, value) != SHOAL_DATA_OK ||
+            write(pipe_fd, &value, sizeof value) != sizeof value)
+            _exit(1);
+        if (i % 3 == 2 && shoal_data_compact_bars(store, NULL, NULL, NULL, NULL) != SHOAL_DATA_OK)
+            _exit(1);
+    }
+}
+
+/* Kills a writer at a moment of its own choice, again and again: what was acknowledged is there, whole. */
+static void writers_are_killed_at_any_moment(void **state)
+{
+    struct place *place = *state;
+    double acknowledged = 0;
+    unsigned random = 1;
+    for (int round = 0; round < 100; round++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        if (child == 0)
+            append_until_killed(place->path, ends[1], acknowledged + 1);
+        (void)close(ends[1]);
+        random = random * 1103515245u + 12345u;
+        const struct timespec wait = { .tv_nsec = (random >> 8) % 9000000 };
+        (void)nanosleep(&wait, NULL);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        double value;
+        while (read(ends[0], &value, sizeof value) == sizeof value)
+            acknowledged = value;
+        (void)close(ends[0]);
+        struct shoal_data_bars bars;
+        struct shoal_data_frame *frame = load(place, place->store, "A", &bars);
+        assert_true(bars.count == 20 || (bars.count == 0 && acknowledged == 0));
+        for (uint64_t i = 0; i < bars.count; i++) {
+            assert_true(bars.open[i] == bars.open[0] && bars.volume[i] == bars.open[0]);
+            assert_true(bars.open[0] == acknowledged || bars.open[0] == acknowledged + 1);
+        }
+        if (bars.count > 0)
+            acknowledged = bars.open[0]; /* there, although nobody was told */
+        shoal_data_frame_free(frame);
+    }
+    assert_true(acknowledged > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +383,7 @@ int main(void)
             a_damaged_part_is_named_and_the_others_load, setup, teardown),
         cmocka_unit_test_setup_teardown(
             readers_see_whole_appends_while_others_compact, setup, teardown),
+        cmocka_unit_test_setup_teardown(writers_are_killed_at_any_moment, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
