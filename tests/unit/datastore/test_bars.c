@@ -242,7 +242,7 @@ static void a_damaged_part_is_named_and_the_others_load(void **state)
     struct bars_parts parts;
     assert_int_equal(bars_parts_list(fd, &parts), 0);
     int part = sys_openat(fd, parts.parts[0].name, O_RDWR, 0);
-    uint8_t byte;
+    uint8_t byte = 0;
     assert_true(part >= 0 && sys_pread_all(part, &byte, 1, 120) == 0);
     byte ^= 0x40;
     assert_int_equal(sys_pwrite_all(part, &byte, 1, 120), 0);
