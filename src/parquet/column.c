@@ -109,15 +109,16 @@ static int next_body(struct column *column, const struct page_header *header,
     return 0;
 }
 
-/* Unpacks `packed` into `room`; an uncompressed one is used where it is, unless it must stay longer (`keep`). */
+/* Unpacks `packed`: into `room` when slices are going to point into it. */
 static int unpack(struct column *column, struct slice packed, size_t size, struct scratch *room,
     struct slice *out_bytes)
 {
     int32_t codec = column->chunk->codec;
-    uint8_t *to = scratch_room(room, size);
+    bool must_last = column->reader->meta.columns[column->index].type == PARQUET_BYTE_ARRAY;
+    uint8_t *to = scratch_room(must_last ? room : &column->shared->bytes, size);
     if (to == NULL)
         return -ENOMEM;
-    int err = codec_decompress(&column->codec, codec, packed, to, size);
+    int err = codec_decompress(&column->shared->codec, codec, packed, to, size);
     *out_bytes = slice_of(to, size);
     return err;
 }
@@ -362,9 +363,14 @@ int column_seek(struct column *column, uint64_t row, struct parquet_error *error
     return 0;
 }
 
+void column_shared_fini(struct column_shared *shared)
+{
+    codec_fini(&shared->codec);
+    free(shared->bytes.data);
+}
+
 void column_fini(struct column *column)
 {
-    codec_fini(&column->codec);
     free(column->window.data);
     free(column->dictionary_bytes.data);
     free(column->dictionary_values.data);

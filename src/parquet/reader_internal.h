@@ -47,6 +47,13 @@ struct scratch {
 /* At least `size` bytes; NULL: out of memory. What was in it is lost. */
 void *scratch_room(struct scratch *scratch, size_t size);
 
+/* What the columns of a scan use in turn. */
+struct column_shared {
+    struct codec codec;
+    struct scratch bytes; /* an unpacked page, until its values are decoded */
+};
+void column_shared_fini(struct column_shared *shared);
+
 /* The pages of one column, one row group after the other. */
 struct column {
     const struct parquet_reader *reader;
@@ -67,9 +74,9 @@ struct column {
     const void *values;
     const uint8_t *valid; /* NULL: no nulls */
     /* Memory that is used again. */
-    struct codec codec;
+    struct column_shared *shared;
     struct window window;
-    struct scratch dictionary_bytes;
+    struct scratch dictionary_bytes; /* of BYTE_ARRAY, as `bytes`: slices point into them */
     struct scratch dictionary_values;
     struct scratch bytes;
     struct scratch value_room;

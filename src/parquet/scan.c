@@ -20,6 +20,7 @@ struct parquet_scan {
     struct parquet_scan_options options;
     uint32_t column_count;
     struct column *columns;
+    struct column_shared shared;
     struct parquet_values *values;
     uint32_t next_group;
     /* The row group that is read. */
@@ -56,7 +57,8 @@ int parquet_scan_open(const struct parquet_reader *reader,
     err = 0;
     for (uint32_t i = 0; i < count && err == 0; i++) {
         uint32_t index = options->columns == NULL ? i : options->columns[i];
-        scan->columns[i] = (struct column){ .reader = reader, .index = index };
+        scan->columns[i] =
+            (struct column){ .reader = reader, .index = index, .shared = &scan->shared };
         if (index >= known)
             err = parquet_fail(error, -EINVAL, "%s: there is no column %u", reader->name, index);
         else if (reader->meta.columns[index].type == PARQUET_OTHER)
@@ -87,6 +89,7 @@ void parquet_scan_free(struct parquet_scan *scan)
         return;
     for (uint32_t i = 0; i < scan->column_count; i++)
         column_fini(&scan->columns[i]);
+    column_shared_fini(&scan->shared);
     free(scan->columns);
     free(scan->values);
     arena_fini(&scan->arena);

@@ -71,8 +71,9 @@ static int choose_encoding(struct pending *pending)
     return worth < 0 ? worth : 0;
 }
 
-/* Is it worth to compress? The first page of the chunk decides: else reading would pay for nothing. */
-static int choose_codec(struct pending *pending, struct slice page)
+/* Is it worth to compress? The first page of the chunk decides: else reading would pay for nothing. `beside` bytes, those
+ * of a dictionary's indices, are taken for incompressible. */
+static int choose_codec(struct pending *pending, struct slice page, uint64_t beside)
 {
     struct parquet_writer *writer = pending->writer;
     enum parquet_codec codec = writer->options.codec;
@@ -81,7 +82,7 @@ static int choose_codec(struct pending *pending, struct slice page)
         return 0;
     writer->packed.size = 0;
     int err = codec_compress(&writer->codec, codec, writer->options.level, page, &writer->packed);
-    if (err == 0 && writer->packed.size > page.size / 8 * 7)
+    if (err == 0 && writer->packed.size + beside > (page.size + beside) / 4 * 3)
         pending->chunk->codec = PARQUET_UNCOMPRESSED;
     return err;
 }
@@ -134,7 +135,8 @@ static int put_dictionary(struct pending *pending)
     if (page->failed)
         return -ENOMEM;
     struct slice bytes = slice_of(page->data, page->size);
-    int err = choose_codec(pending, bytes);
+    int err = choose_codec(
+        pending, bytes, pending->present_count * encode_bit_width(dictionary->count) / 8);
     if (err < 0)
         return err;
     pending->chunk->has_dictionary = true;
@@ -189,7 +191,7 @@ static int put_data_page(
         return err;
     struct slice bytes = slice_of(writer->page.data, writer->page.size);
     if (row == 0 && !pending->chunk->has_dictionary) {
-        err = choose_codec(pending, bytes);
+        err = choose_codec(pending, bytes, 0);
         if (err < 0)
             return err;
     }
