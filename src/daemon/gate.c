@@ -40,6 +40,12 @@ static int gate_serve(void *context, struct rpc_request *request)
     return gate->inner.serve(gate->inner.context, request);
 }
 
+static void gate_reply(void *context, struct rpc_conn *conn, struct slice record)
+{
+    struct gate *gate = context;
+    gate->inner.reply(gate->inner.context, conn, record);
+}
+
 struct rpc_program gate_program(struct gate *gate)
 {
     return (struct rpc_program){
@@ -47,6 +53,7 @@ struct rpc_program gate_program(struct gate *gate)
         .opened = gate_opened,
         .closed = gate_closed,
         .serve = gate_serve,
+        .reply = gate_reply,
         .program_version = gate->inner.program_version,
     };
 }

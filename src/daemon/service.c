@@ -163,6 +163,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .client_count_max = (uint32_t)options->nfs_clients_max,
             .slot_count_max = (uint32_t)options->nfs_slots_max,
             .open_count_max = (uint32_t)options->nfs_opens_max,
+            .deleg_count_max = (uint32_t)options->nfs_delegations_max,
             .is_strict = options->nfs_profile == CATALOG_PROFILE_STRICT,
         },
         &service->nfs);

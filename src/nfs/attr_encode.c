@@ -239,3 +239,31 @@ void attr_put_change_attr_type(struct xdr_encoder *enc, const struct attr_source
     (void)source;
     xdr_put_u32(enc, NFS4_CHANGE_TYPE_IS_VERSION_COUNTER_NOPNFS);
 }
+
+static void put_bits(struct xdr_encoder *enc, uint32_t bits)
+{
+    xdr_put_u32(enc, 1);
+    xdr_put_u32(enc, bits);
+}
+
+/* What OPEN understands, RFC 9754 section 2. Claims of delegations of the past, and signals that one would be free, are
+ * not there. */
+void attr_put_open_arguments(struct xdr_encoder *enc, const struct attr_source *source)
+{
+    uint32_t wants = 1u << OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG |
+                     1u << OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG |
+                     1u << OPEN_ARGS_SHARE_ACCESS_WANT_CANCEL;
+    if ((source->versions & V42) != 0)
+        wants |= 1u << OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION;
+    put_bits(enc, 1u << OPEN_ARGS_SHARE_ACCESS_READ | 1u << OPEN_ARGS_SHARE_ACCESS_WRITE |
+                      1u << OPEN_ARGS_SHARE_ACCESS_BOTH);
+    put_bits(enc, 1u << OPEN_ARGS_SHARE_DENY_NONE | 1u << OPEN_ARGS_SHARE_DENY_READ |
+                      1u << OPEN_ARGS_SHARE_DENY_WRITE | 1u << OPEN_ARGS_SHARE_DENY_BOTH);
+    put_bits(enc, wants);
+    put_bits(enc, 1u << OPEN_ARGS_OPEN_CLAIM_NULL | 1u << OPEN_ARGS_OPEN_CLAIM_PREVIOUS |
+                      1u << OPEN_ARGS_OPEN_CLAIM_DELEGATE_CUR | 1u << OPEN_ARGS_OPEN_CLAIM_FH |
+                      1u << OPEN_ARGS_OPEN_CLAIM_DELEG_CUR_FH);
+    put_bits(enc, 1u << OPEN_ARGS_CREATEMODE_UNCHECKED4 | 1u << OPEN_ARGS_CREATE_MODE_GUARDED |
+                      1u << OPEN_ARGS_CREATEMODE_EXCLUSIVE4 |
+                      1u << OPEN_ARGS_CREATE_MODE_EXCLUSIVE4_1);
+}

@@ -16,7 +16,8 @@ attr_encoder attr_put_supported_attrs, attr_put_type, attr_put_fh_expire_type, a
     attr_put_rawdev, attr_put_space_avail, attr_put_space_free, attr_put_space_total,
     attr_put_space_used, attr_put_time_access, attr_put_time_create, attr_put_time_delta,
     attr_put_time_metadata, attr_put_time_modify, attr_put_mounted_on_fileid,
-    attr_put_suppattr_exclcreat, attr_put_clone_blksize, attr_put_change_attr_type;
+    attr_put_suppattr_exclcreat, attr_put_clone_blksize, attr_put_change_attr_type,
+    attr_put_open_arguments;
 
 attr_decoder attr_get_size, attr_get_mode, attr_get_owner, attr_get_owner_group,
     attr_get_time_access_set, attr_get_time_create, attr_get_time_modify_set, attr_get_mode_umask;

@@ -7,6 +7,7 @@
 #include "fs/perm.h"
 #include "nfs/attr.h"
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 #include "nfs/pseudo.h"
 
 #define ACCESS_BITS_DIRECTORY \
@@ -64,6 +65,19 @@ uint64_t attr_mounted_on_fileid(
     return is_junction ? pseudo_junction_fileid(volume->tag) : node.inode;
 }
 
+/* Whether a client that writes to the file on its own may know better. */
+static bool needs_writer(const struct place *place, const struct attr_mask *mask)
+{
+    if (place->type != FS_REGULAR || place_is_pseudo(place))
+        return false;
+    struct state_file_key key = file_key_of(place->node);
+    if (LIKELY(!state_deleg_may_exist(place->volume->files, &key, STATE_USE_READ)))
+        return false;
+    return attr_mask_has(mask, FATTR4_CHANGE) || attr_mask_has(mask, FATTR4_SIZE) ||
+           attr_mask_has(mask, FATTR4_TIME_MODIFY) || attr_mask_has(mask, FATTR4_TIME_METADATA) ||
+           attr_mask_has(mask, FATTR4_SPACE_USED);
+}
+
 /* The current file's attributes, encoded as an fattr4. */
 static enum nfsstat4 put_current(
     struct compound *compound, struct xdr_encoder *enc, const struct attr_plan *plan)
@@ -72,6 +86,8 @@ static enum nfsstat4 put_current(
     struct attr_source source;
     struct fs_space space;
     enum nfsstat4 status = place_get_attr(compound, current);
+    if (status == NFS4_OK && needs_writer(current, &plan->mask))
+        status = deleg_ask_writer(compound, current);
     if (status != NFS4_OK)
         return status;
     status = attr_source_init(compound, current, &plan->mask, &space, &source);
@@ -117,6 +133,22 @@ static enum nfsstat4 check_size(
     return NFS4_OK;
 }
 
+/* Changes attributes that nobody has a delegation on meanwhile. */
+static enum nfsstat4 change_attr(struct compound *compound, const struct fs_setattr *set)
+{
+    struct place *file = &compound->current;
+    struct state_file_key key = file_key_of(file->node);
+    struct fs_attr attr;
+    state_change_begin(file->volume->files, &key);
+    enum nfsstat4 status = deleg_clear(compound, file->volume, file->node, STATE_USE_CHANGE);
+    if (status == NFS4_OK)
+        status = nfs_status(fs_setattr(file->volume->fs, &compound->cred, file->node, set, &attr));
+    state_change_end(file->volume->files, &key);
+    if (status == NFS4_OK)
+        compound_set_attr(compound, &attr);
+    return status;
+}
+
 /* SETATTR - all or none. What was set is told even with an error. */
 enum nfsstat4 op_setattr(
     struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
@@ -142,12 +174,9 @@ enum nfsstat4 op_setattr(
         if (compound->current.type == FS_SYMLINK)
             change->set.set_mode = false; /* it has none; chmod of a tree shall not fail on it */
     }
-    struct fs_attr attr;
-    int err = fs_setattr(
-        compound->current.volume->fs, &compound->cred, compound->current.node, &change->set, &attr);
-    if (err < 0)
-        return nfs_status(err);
-    compound_set_attr(compound, &attr);
+    status = change_attr(compound, &change->set);
+    if (status != NFS4_OK)
+        return status;
     res->opsetattr.attrsset = attr_mask_bitmap(&change->mask);
     return NFS4_OK;
 }

@@ -4,6 +4,7 @@
  * Sources: RFC 8881 sections 18.18, 18.2, 18.48 and 18.38.
  */
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 
 /* OPEN_DOWNGRADE - to less access, or less denied, of what was opened before. */
 enum nfsstat4 op_open_downgrade(
@@ -39,6 +40,7 @@ enum nfsstat4 op_close(
     enum state_status status = state_close(&compound->caller, &file, &stateid, &closed);
     if (status != STATE_OK)
         return nfs_state_status(status);
+    deleg_pump(compound->server); /* who waits for a lock that went with it is told */
     compound->current.stateid = closed;
     compound_put_stateid(&res->opclose.open_stateid, &closed);
     return NFS4_OK;

@@ -6,6 +6,7 @@
  * Sources: RFC 8881 sections 18.13, 18.14, 18.4, 18.9, 18.25, 18.26, 18.24, 18.29 and 18.45.
  */
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
 
@@ -139,6 +140,9 @@ enum nfsstat4 op_link(struct compound *compound, const union nfs_argop4 *arg, un
         if (file->attr.link_count >= VIEW_STRICT_LINK_COUNT_MAX)
             return NFS4ERR_MLINK;
     }
+    status = deleg_clear(compound, dir->volume, file->node, STATE_USE_CHANGE);
+    if (status != NFS4_OK)
+        return status;
     struct fs_change change;
     int err = fs_link(dir->volume->fs, &compound->cred, file->node, dir->node, name, &change);
     if (err < 0)
@@ -154,6 +158,9 @@ enum nfsstat4 op_remove(
     struct slice name = arg->opremove.target;
     struct place *dir = &compound->current;
     enum nfsstat4 status = name_check(name);
+    if (status != NFS4_OK)
+        return status;
+    status = deleg_clear_name(compound, dir, name);
     if (status != NFS4_OK)
         return status;
     struct fs_change change;
@@ -178,6 +185,11 @@ enum nfsstat4 op_rename(
         return status;
     if (from->volume != to->volume)
         return NFS4ERR_XDEV;
+    status = deleg_clear_name(compound, from, args->oldname);
+    if (status == NFS4_OK)
+        status = deleg_clear_name(compound, to, args->newname);
+    if (status != NFS4_OK)
+        return status;
     struct fs_rename how = { .from_dir = from->node,
         .from_name = args->oldname,
         .to_dir = to->node,

@@ -9,6 +9,7 @@
 #include "nfs/op_io.h"
 #include "fs/perm.h"
 #include "metrics/metrics.h"
+#include "nfs/deleg.h"
 
 /* A stateid that was overheard is no key to a file, so the user counts, too. The owner of a file may go on whatever
  * its mode became, as a process does that has it open. */
@@ -21,9 +22,13 @@ enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     enum state_status granted = state_io_check(&compound->caller, &ref, &stateid, io, &grant);
     if (granted != STATE_OK)
         return nfs_state_status(granted);
-    if (compound->cred.uid == 0)
-        return NFS4_OK;
-    enum nfsstat4 status = place_get_attr(compound, file);
+    enum nfsstat4 status = NFS4_OK;
+    if (!grant.by_open)
+        status = deleg_clear(compound, file->volume, file->node,
+            io == STATE_IO_READ ? STATE_USE_READ : STATE_USE_CHANGE);
+    if (status != NFS4_OK || compound->cred.uid == 0)
+        return status;
+    status = place_get_attr(compound, file);
     if (status != NFS4_OK || compound->cred.uid == file->attr.uid)
         return status;
     return nfs_status(

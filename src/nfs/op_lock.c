@@ -1,11 +1,13 @@
 /*
  * nfs/op_lock.c - byte-range locks: LOCK, LOCKT, LOCKU (room: NFS).
  *
- * Advisory, as EFS has them. The blocking types are answered as the others: the client asks again.
+ * Advisory, as EFS has them. The blocking types are answered as the others: the client asks again, and is told by
+ * CB_NOTIFY_LOCK when it is worth it.
  *
  * Sources: RFC 8881 sections 18.10 to 18.12.
  */
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 #include "state/lock.h"
 
 static enum nfsstat4 get_range(
@@ -52,6 +54,8 @@ enum nfsstat4 op_lock(struct compound *compound, const union nfs_argop4 *arg, un
     status = get_range(args->locktype, args->offset, args->length, &lock.range);
     if (status != NFS4_OK)
         return status;
+    lock.waits = (args->locktype == READW_LT || args->locktype == WRITEW_LT) &&
+                 view_allows_delegations(compound->conn, compound->current.volume);
     if (lock.new_owner) {
         lock.stateid = compound_stateid(compound, &args->locker.open_owner.open_stateid);
         lock.owner = args->locker.open_owner.lock_owner.owner;
@@ -113,6 +117,7 @@ enum nfsstat4 op_locku(
     enum state_status unlocked = state_unlock(&compound->caller, &file, &range, &stateid, &next);
     if (unlocked != STATE_OK)
         return nfs_state_status(unlocked);
+    deleg_pump(compound->server); /* who waits for the lock is told */
     compound->current.stateid = next;
     compound_put_stateid(&res->oplocku.lock_stateid, &next);
     return NFS4_OK;

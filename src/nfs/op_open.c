@@ -9,7 +9,9 @@
  */
 #include "fs/perm.h"
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 #include "nfs/names.h"
+#include "nfs/op_deleg.h"
 #include "nfs/pseudo.h"
 
 #define WANT_BITS                                                                                 \
@@ -35,9 +37,8 @@ static enum nfsstat4 check_share(const struct compound *compound, const struct O
 {
     uint32_t allowed = OPEN4_SHARE_ACCESS_BOTH;
     if (compound->minor >= 1)
-        allowed |= WANT_BITS;
-    if (compound->minor >= 2)
-        allowed |= WANT_BITS_42;
+        allowed |=
+            WANT_BITS | WANT_BITS_42; /* those of 4.2 mean nothing to 4.1, and are wishes only */
     if ((args->share_access & ~allowed) != 0 ||
         (args->share_access & OPEN4_SHARE_ACCESS_BOTH) == 0 ||
         args->share_deny > OPEN4_SHARE_DENY_BOTH)
@@ -60,8 +61,14 @@ static enum nfsstat4 check_claim(const struct compound *compound, const struct O
         if (compound->minor == 0 || args->openhow.opentype == OPEN4_CREATE)
             return NFS4ERR_INVAL;
         return NFS4_OK;
+    case CLAIM_DELEG_CUR_FH:
+    case CLAIM_DELEGATE_CUR:
+        if (compound->minor == 0 ||
+            !view_allows_delegations(compound->conn, compound->current.volume))
+            return NFS4ERR_NOTSUPP;
+        return args->openhow.opentype == OPEN4_CREATE ? NFS4ERR_INVAL : NFS4_OK;
     default:
-        return NFS4ERR_NOTSUPP; /* those of delegations, which are never given */
+        return NFS4ERR_NOTSUPP; /* delegations do not outlive their client */
     }
 }
 
@@ -153,18 +160,26 @@ static enum nfsstat4 get_file(struct opening *opening)
 {
     struct compound *compound = opening->compound;
     const struct OPEN4args *args = opening->args;
-    if (args->claim.claim != CLAIM_NULL) {
+    bool by_name = args->claim.claim == CLAIM_NULL || args->claim.claim == CLAIM_DELEGATE_CUR;
+    if (!by_name) {
         enum nfsstat4 status = place_get_attr(compound, &compound->current);
         opening->attr = compound->current.attr;
         return status;
     }
     enum nfsstat4 status = compound_require_directory(compound);
+    struct slice name = args->claim.claim == CLAIM_DELEGATE_CUR ? args->claim.delegate_cur_info.file
+                                                                : args->claim.file;
     if (status == NFS4_OK)
-        status = name_check(args->claim.file);
+        status = name_check(name);
     if (status != NFS4_OK)
         return status;
-    return args->openhow.opentype == OPEN4_CREATE ? make_file(opening, args->claim.file)
-                                                  : find_file(opening, args->claim.file);
+    return args->openhow.opentype == OPEN4_CREATE ? make_file(opening, name)
+                                                  : find_file(opening, name);
+}
+
+static bool is_by_delegation(const struct OPEN4args *args)
+{
+    return args->claim.claim == CLAIM_DELEGATE_CUR || args->claim.claim == CLAIM_DELEG_CUR_FH;
 }
 
 /* Whether it can be opened at all, and by this user. */
@@ -183,6 +198,9 @@ static enum nfsstat4 check_file(const struct opening *opening)
     }
     if (opening->is_made || opening->args->claim.claim == CLAIM_PREVIOUS)
         return NFS4_OK;
+    if (is_by_delegation(opening->args) &&
+        (compound->cred.uid == 0 || compound->cred.uid == opening->attr.uid))
+        return NFS4_OK; /* it is open at the client already; the mode may have changed since */
     unsigned wanted = 0;
     if ((opening->access & OPEN4_SHARE_ACCESS_READ) != 0)
         wanted |= PERM_READ;
@@ -203,21 +221,68 @@ static enum nfsstat4 truncate_file(struct opening *opening, struct nfs_volume *v
     return nfs_status(err);
 }
 
-/* No delegation; told why only to a client that said what it wants (RFC 8881 section 18.16.3). */
-static void put_no_delegation(const struct opening *opening, struct open_delegation4 *out)
+/* Has delegations of others that are in the way recalled, and waits a little for them. */
+static enum nfsstat4 clear_delegations(struct opening *opening, struct nfs_volume *volume)
 {
-    uint32_t want = opening->args->share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
-    out->delegation_type = OPEN_DELEGATE_NONE;
-    if (want == OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE ||
-        view_is_strict(opening->compound->conn, opening->compound->current.volume))
-        return;
-    out->delegation_type = OPEN_DELEGATE_NONE_EXT;
-    if (want == OPEN4_SHARE_ACCESS_WANT_NO_DELEG)
-        out->od_whynone.ond_why = WND4_NOT_WANTED;
-    else if (want == OPEN4_SHARE_ACCESS_WANT_CANCEL)
-        out->od_whynone.ond_why = WND4_CANCELLED;
+    struct compound *compound = opening->compound;
+    bool changes = (opening->access & OPEN4_SHARE_ACCESS_WRITE) != 0 || opening->truncates ||
+                   opening->args->share_deny != OPEN4_SHARE_DENY_NONE;
+    enum state_deleg_use use = changes ? STATE_USE_CHANGE : STATE_USE_READ;
+    struct fs_node node = opening->attr.node;
+    struct state_file_key key = file_key_of(node);
+    if (!state_deleg_may_exist(volume->files, &key, use))
+        return NFS4_OK;
+    enum nfsstat4 status = deleg_clear(compound, volume, node, use);
+    if (status != NFS4_OK)
+        return status;
+    return nfs_status(fs_getattr(volume->fs, node, &opening->attr)); /* as it came back */
+}
+
+/* Opens the file, after what others may hold of it. */
+static enum nfsstat4 open_state(struct opening *opening, struct nfs_volume *volume,
+    const struct state_open_args *open_args, struct state_opened *opened)
+{
+    struct compound *compound = opening->compound;
+    enum nfsstat4 status = NFS4_OK;
+    if (is_by_delegation(opening->args))
+        status = open_check_delegation(compound, opening->args, &open_args->file);
     else
-        out->od_whynone.ond_why = WND4_RESOURCE;
+        status = clear_delegations(opening, volume);
+    if (status != NFS4_OK)
+        return status;
+    status = nfs_state_status(state_open(&compound->caller, open_args, opened));
+    if (status == NFS4ERR_DELAY)
+        deleg_pump(compound->server); /* one was given meanwhile */
+    if (status == NFS4_OK && opening->truncates)
+        status = truncate_file(opening, volume, open_args, opened);
+    return status;
+}
+
+/* A delegation alone is enough for a client that says so: then nothing stays open. RFC 9754 section 4 */
+static bool gives_no_open(const struct opening *opening, const struct state_opened *opened)
+{
+    const struct OPEN4args *args = opening->args;
+    return opening->compound->minor >= 2 && opened->is_new &&
+           (args->share_access & OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION) != 0 &&
+           args->share_deny == OPEN4_SHARE_DENY_NONE;
+}
+
+/* What the file's stateid and delegation are. */
+static void put_state(struct opening *opening, const struct state_open_args *open_args,
+    const struct state_opened *opened, struct OPEN4resok *resok)
+{
+    struct compound *compound = opening->compound;
+    struct state_stateid delegation;
+    bool given = open_put_delegation(
+        compound, opening->args, &opening->attr, &resok->delegation, &delegation);
+    compound->current.stateid = opened->stateid;
+    if (given && gives_no_open(opening, opened)) {
+        state_open_revert(&compound->caller, open_args, opened);
+        compound->current.stateid = delegation;
+        resok->rflags |= OPEN4_RESULT_NO_OPEN_STATEID;
+        return;
+    }
+    compound_put_stateid(&resok->stateid, &opened->stateid);
 }
 
 /* OPEN */
@@ -251,22 +316,22 @@ enum nfsstat4 op_open(struct compound *compound, const union nfs_argop4 *arg, un
         .deny = args->share_deny,
         .reclaim = reclaim };
     struct state_opened opened;
-    status = nfs_state_status(state_open(&compound->caller, &open_args, &opened));
-    if (status == NFS4_OK && opening->truncates)
-        status = truncate_file(opening, volume, &open_args, &opened);
+    status = open_state(opening, volume, &open_args, &opened);
     if (status != NFS4_OK)
         return status;
     compound_set_node(compound, volume, &opening->attr);
-    compound->current.stateid = opened.stateid;
     struct OPEN4resok *resok = &res->opopen.resok4;
-    compound_put_stateid(&resok->stateid, &opened.stateid);
+    *resok = (struct OPEN4resok){ .rflags = OPEN4_RESULT_LOCKTYPE_POSIX };
     resok->cinfo = change_info_of(opening->dir_change);
-    resok->rflags = OPEN4_RESULT_LOCKTYPE_POSIX;
-    if (compound->minor > 0)
+    if (compound->minor > 0) {
         resok->rflags |= OPEN4_RESULT_PRESERVE_UNLINKED;
-    else if (compound->turn.needs_confirm && !reclaim)
+        if (view_allows_delegations(compound->conn, volume) &&
+            state_back_is_up(compound->caller.client)) /* else it shall ask often */
+            resok->rflags |= OPEN4_RESULT_MAY_NOTIFY_LOCK;
+    } else if (compound->turn.needs_confirm && !reclaim) {
         resok->rflags |= OPEN4_RESULT_CONFIRM;
+    }
     resok->attrset = attr_mask_bitmap(&opening->attrset);
-    put_no_delegation(opening, &resok->delegation);
+    put_state(opening, &open_args, &opened, resok);
     return NFS4_OK;
 }

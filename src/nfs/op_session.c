@@ -109,7 +109,8 @@ enum nfsstat4 op_create_session(
         .back = channel_of(&args->csa_back_chan_attrs),
         .cb_program = args->csa_cb_program,
         .principal = compound_principal(compound, principal),
-        .conn_id = compound->conn->rpc->id };
+        .conn_id = compound->conn->rpc->id,
+        .minor = compound->minor };
     enum nfsstat4 encoded = encode_security(
         compound, args->csa_sec_parms.items, args->csa_sec_parms.count, &create.cb_security);
     if (encoded != NFS4_OK)

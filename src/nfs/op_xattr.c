@@ -7,6 +7,7 @@
  * Source: RFC 8276 sections 8.3 and 8.4.
  */
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 
 /* NFS4ERR_WRONG_TYPE: neither file nor directory; NFS4ERR_NOTSUPP: the file system keeps none. */
 static enum nfsstat4 begin(struct compound *compound)
@@ -72,6 +73,9 @@ enum nfsstat4 op_setxattr(
     struct fs_setxattr set = {
         .name = args->sxa_key, .value = args->sxa_value, .how = hows[args->sxa_option]
     };
+    status = deleg_clear(compound, file->volume, file->node, STATE_USE_CHANGE);
+    if (status != NFS4_OK)
+        return status;
     struct fs_change change;
     int err = fs_setxattr(file->volume->fs, &compound->cred, file->node, &set, &change);
     if (err < 0)
@@ -89,6 +93,9 @@ enum nfsstat4 op_removexattr(
     enum nfsstat4 status = begin(compound);
     if (status == NFS4_OK)
         status = check_name(name);
+    if (status != NFS4_OK)
+        return status;
+    status = deleg_clear(compound, file->volume, file->node, STATE_USE_CHANGE);
     if (status != NFS4_OK)
         return status;
     struct fs_change change;

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "metrics/metrics.h"
 #include "nfs/compound.h"
+#include "nfs/deleg.h"
 #include "nfs/view.h"
 
 /* Names operations for the metrics, by number. */
@@ -32,6 +33,8 @@ static void state_options_of(const struct nfs_server_options *options, struct st
     out->client_count_max = options->client_count_max;
     out->slot_count_max = options->slot_count_max;
     out->open_per_client_max = options->open_count_max;
+    out->deleg_count_max = options->deleg_count_max;
+    out->deleg_per_client_max = options->deleg_count_max;
 }
 
 int nfs_server_new(const struct nfs_server_options *options, struct nfs_server **out_server)
@@ -46,6 +49,8 @@ int nfs_server_new(const struct nfs_server_options *options, struct nfs_server *
     server->idle = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     list_init(&server->volumes);
     list_init(&server->conns);
+    state_table_init(&server->conns_by_id);
+    callbacks_init(&server->callbacks);
     struct clock_time now = clock_wall();
     server->started = (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds };
     struct state_options state_options;
@@ -56,6 +61,9 @@ int nfs_server_new(const struct nfs_server_options *options, struct nfs_server *
     char identity[VIEW_IDENTITY_SIZE];
     err =
         state_server_new(server->state, view_identity(server, "", identity), &server->pseudo_state);
+    if (err < 0)
+        goto out;
+    err = deleg_waits_init(&server->waits);
     if (err < 0)
         goto out;
     name_operations();
@@ -76,12 +84,17 @@ void nfs_server_free(struct nfs_server *server)
     while (!list_is_empty(&server->volumes))
         view_forget(server, LIST_ENTRY(server->volumes.next, struct nfs_volume, link)->tag);
     state_free(server->state);
+    deleg_waits_fini(&server->waits);
+    callbacks_fini(&server->callbacks);
+    state_table_fini(&server->conns_by_id);
     free(server);
 }
 
 void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
 {
     state_tick(server->state, now_ms);
+    callback_tick(server, now_ms);
+    deleg_tick(server, now_ms);
 }
 
 void nfs_server_forget_fs(struct nfs_server *server, const char *fs_id)
@@ -99,6 +112,7 @@ static bool conn_opened(void *context, struct rpc_conn *rpc)
     rpc->user = conn;
     mutex_lock(&server->lock);
     list_add_tail(&server->conns, &conn->link);
+    state_table_add(&server->conns_by_id, &conn->id_node, hash_u64(rpc->id));
     mutex_unlock(&server->lock);
     return true;
 }
@@ -109,8 +123,10 @@ static void conn_closed(void *context, struct rpc_conn *rpc)
     struct nfs_conn *conn = rpc->user;
     mutex_lock(&server->lock);
     list_remove(&conn->link);
+    state_table_remove(&server->conns_by_id, &conn->id_node);
     mutex_unlock(&server->lock);
     state_connection_closed(server->state, rpc->id);
+    callback_conn_closed(server, rpc->id);
     nfs_volume_unref(conn->volume);
     free(conn);
 }
@@ -138,11 +154,17 @@ static int serve(void *context, struct rpc_request *request)
     return compound_serve(server, conn, request);
 }
 
+static void reply(void *context, struct rpc_conn *rpc, struct slice record)
+{
+    callback_reply(context, rpc->id, record);
+}
+
 struct rpc_program nfs_server_program(struct nfs_server *server)
 {
     return (struct rpc_program){ .context = server,
         .opened = conn_opened,
         .closed = conn_closed,
         .serve = serve,
+        .reply = reply,
         .program_version = NFS_V4 };
 }

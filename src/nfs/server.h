@@ -29,6 +29,7 @@ struct nfs_server_options {
     uint32_t client_count_max; /* of all views */
     uint32_t slot_count_max;   /* of one session */
     uint32_t open_count_max;   /* of one client */
+    uint32_t deleg_count_max;  /* delegations of all clients; 0: none are given */
     bool is_strict;            /* the profile of file systems whose record has none */
 };
 

@@ -228,6 +228,22 @@ static int view_recheck(struct nfs_server *server, struct nfs_conn *conn, uint64
     return 0;
 }
 
+struct rpc_conn *view_conn_get(struct nfs_server *server, uint64_t conn_id)
+{
+    struct rpc_conn *rpc = NULL;
+    mutex_lock(&server->lock);
+    struct state_table_node *node = state_table_first(&server->conns_by_id, hash_u64(conn_id));
+    for (; node != NULL && rpc == NULL; node = state_table_next(node)) {
+        const struct nfs_conn *conn = CONTAINER_OF(node, struct nfs_conn, id_node);
+        if (conn->rpc->id == conn_id)
+            rpc = conn->rpc;
+    }
+    if (rpc != NULL)
+        rpc_conn_ref(rpc); /* it is not closed before it has left the table */
+    mutex_unlock(&server->lock);
+    return rpc;
+}
+
 bool view_is_strict(const struct nfs_conn *conn, struct nfs_volume *volume)
 {
     if (conn->volume != NULL)

@@ -19,14 +19,27 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "nfs/callback.h"
 #include "nfs/server.h"
 #include "nfs/volume.h"
 #include "state/client.h"
 #include "state/files.h"
 #include "state/state.h"
 
+/* Requests that wait for a delegation; and the thread that ends the waits in time: nfs/deleg.c. */
+struct deleg_waits {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct list waits; /* by deadline */
+    uint32_t count;
+    uint64_t serial;
+    bool has_thread, stopping;
+    pthread_t thread;
+};
+
 struct nfs_conn {
-    struct list link; /* in server->conns */
+    struct list link;                /* in server->conns */
+    struct state_table_node id_node; /* in server->conns_by_id */
     struct rpc_conn *rpc;
     struct nfs_volume *volume;   /* a reference; NULL: the pseudo root, or not known yet */
     bool is_bound;               /* what it sees is decided: at its first request */
@@ -43,11 +56,17 @@ struct nfs_server {
     pthread_cond_t idle; /* a volume that is going has no pins left */
     struct list volumes;
     struct list conns;
+    struct state_table conns_by_id;
+    struct callbacks callbacks;
+    struct deleg_waits waits;
 };
 
 /* Decides what the connection sees, and again when the catalog has changed. -ENOENT: its mount target is gone,
  * close it; else the error of opening the file system. May wait. */
 MUST_CHECK int view_bind(struct nfs_server *server, struct nfs_conn *conn);
+
+/* The connection with this id, with a reference; NULL: it is gone. */
+struct rpc_conn *view_conn_get(struct nfs_server *server, uint64_t conn_id);
 
 /* The volume of a file system, opened if need be, pinned for the caller. Errors: -ENOENT: there is none that is
  * available; -ESTALE: it is being destroyed; else those of opening. May wait. */

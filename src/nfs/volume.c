@@ -136,6 +136,7 @@ int nfs_volume_open(struct nfs_volume *volume)
     err = state_files_new(server->state, &files_ops, volume, &volume->files);
     if (err < 0)
         goto out;
+    state_files_set_tag(volume->files, volume->tag);
     struct recovery recovery = { .volume = volume };
     err = fs_record_scan(volume->fs, recover_record, &recovery);
     if (err == 0)

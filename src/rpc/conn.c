@@ -388,6 +388,17 @@ static bool conn_may_serve(struct conn *conn)
     return true;
 }
 
+/* True: the record was a reply to a call of the program's, and it got it. */
+static bool conn_take_reply(struct conn *conn, struct slice record, struct rx_chunk *chunk)
+{
+    const struct rpc_program *program = &conn->lane->server->program;
+    if (program->reply == NULL || record.size < 8 || load_be32(record.data + 4) != RPC_REPLY)
+        return false;
+    program->reply(program->context, &conn->rpc, record);
+    chunk_unref(conn->lane, chunk);
+    return true;
+}
+
 /* Serves the records that were received. False: another fiber does it now. */
 static bool conn_parse(struct conn *conn)
 {
@@ -403,6 +414,8 @@ static bool conn_parse(struct conn *conn)
         case RECORD_READY:
             break;
         }
+        if (conn_take_reply(conn, record, chunk))
+            continue;
         uint64_t turn = ++conn->parse_turn;
         conn_defer_work(conn); /* should this request wait, others go on */
         conn_serve(conn, record, chunk);

@@ -44,6 +44,9 @@ struct rpc_program {
      * reply. For RPC_PROG_MISMATCH the versions are those of program_version. To answer nothing at
      * all and close, it returns RPC_SERVER_DROP. Called in a fiber. */
     int (*serve)(void *context, struct rpc_request *request);
+    /* A record that is a reply, to one of rpc_conn_send(); on the connection's reactor, does not wait. NULL: such a
+     * record closes the connection. */
+    void (*reply)(void *context, struct rpc_conn *conn, struct slice record);
     uint32_t program_version;
 };
 #define RPC_SERVER_DROP (-1)

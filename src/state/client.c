@@ -96,6 +96,7 @@ void state_client_put(struct state_client *client)
         return;
     assert(list_is_empty(&client->opens) && list_is_empty(&client->sessions));
     assert(list_is_empty(&client->records) && client->owner_count == 0);
+    assert(list_is_empty(&client->delegs));
     state_server_put(client->server);
     free(client->v40);
     state_index_fini(&client->handles);
@@ -182,7 +183,7 @@ bool state_client_kill_locked(struct state_server *server, struct state_client *
 bool state_client_is_in_use(struct state_client *client)
 {
     mutex_lock(&client->lock);
-    bool in_use = client->session_count > 0 || client->open_count > 0;
+    bool in_use = client->session_count > 0 || client->open_count > 0 || client->deleg_count > 0;
     mutex_unlock(&client->lock);
     return in_use;
 }
@@ -208,6 +209,7 @@ static struct state_client *client_new(
     list_init(&client->sessions);
     list_init(&client->records);
     list_init(&client->opens);
+    list_init(&client->delegs);
     list_init(&client->owners_idle);
     state_index_init(&client->handles);
     state_table_init(&client->owners);
@@ -239,6 +241,7 @@ void state_client_forget(struct state_client *client)
     struct state *state = client->server->state;
     state_sessions_kill(client);
     state_client_drop_opens(client);
+    state_client_drop_delegs(client);
     mutex_lock(&client->lock);
     state_owners_forget_idle(client);
     mutex_unlock(&client->lock);

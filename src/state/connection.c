@@ -36,10 +36,36 @@ uint64_t state_binding_back(const struct state_session *session)
     return 0;
 }
 
+/* Changes which channels a connection is bound to, and the counts of those that can be called back. */
+static void binding_set(struct state_session *session, struct state_binding *binding,
+    unsigned channels) REQUIRES(session->lock)
+{
+    bool was_back = (binding->channels & STATE_CHANNEL_BACK) != 0;
+    bool is_back = (channels & STATE_CHANNEL_BACK) != 0;
+    binding->channels = channels;
+    if (was_back == is_back)
+        return;
+    if (is_back) {
+        session->back_count++;
+        atomic_fetch_add(&session->client->back_count, 1);
+    } else {
+        session->back_count--;
+        atomic_fetch_sub(&session->client->back_count, 1);
+    }
+}
+
+void state_binding_silence(struct state_session *session, uint64_t conn_id)
+{
+    struct state_binding *binding = binding_find(session, conn_id);
+    if (binding != NULL)
+        binding_set(session, binding, binding->channels & ~(unsigned)STATE_CHANNEL_BACK);
+}
+
 static void binding_drop(struct state_session *session, struct state_binding *binding)
     REQUIRES(session->lock)
 {
     struct state *state = session->state;
+    binding_set(session, binding, 0);
     mutex_lock(&state->conn_lock);
     state_table_remove(&state->conns, &binding->conn_node);
     mutex_unlock(&state->conn_lock);
@@ -66,7 +92,7 @@ int state_binding_add(struct state_session *session, uint64_t conn_id, unsigned 
 {
     struct state_binding *binding = binding_find(session, conn_id);
     if (binding != NULL) {
-        binding->channels |= channels;
+        binding_set(session, binding, binding->channels | channels);
         return 0;
     }
     if (session->binding_count >= STATE_BINDING_MAX)
@@ -78,7 +104,7 @@ int state_binding_add(struct state_session *session, uint64_t conn_id, unsigned 
         return -ENOMEM;
     binding->session = session;
     binding->conn_id = conn_id;
-    binding->channels = channels;
+    binding_set(session, binding, channels);
     list_add_tail(&session->bindings, &binding->session_node);
     session->binding_count++;
     struct state *state = session->state;

@@ -23,13 +23,11 @@ void state_client_drop_opens(struct state_client *client)
         struct state_open *open = LIST_ENTRY(client->opens.next, struct state_open, client_node);
         struct state_files *files = open->file->files;
         struct state_file_key key = open->file->key;
-        bool entered = state_files_enter(files);
+        state_files_enter_always(files);
         state_open_drop(client, open);
         mutex_unlock(&client->lock);
-        if (entered) {
-            files->ops->release(files->context, key);
-            state_files_leave(files);
-        }
+        files->ops->release(files->context, key);
+        state_files_leave(files);
     }
 }
 
@@ -73,6 +71,8 @@ static void client_tick(struct state_client *client, uint64_t courtesy_ms, uint6
     mutex_unlock(&server->lock);
     if (goes)
         (void)state_client_expire(client, now_ms); /* what fails is tried again in the next tick */
+    else
+        state_records_trim(client, now_ms);
 }
 
 void state_tick(struct state *state, uint64_t now_ms)
@@ -91,6 +91,7 @@ void state_tick(struct state *state, uint64_t now_ms)
             state_client_put(clients[i]);
         }
     } while (count > 0);
+    state_delegs_tick(state, now_ms);
     struct state_files *files = NULL;
     while ((files = state_files_next(state, files)) != NULL)
         state_recovery_end(files, now_ms);

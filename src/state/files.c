@@ -30,8 +30,8 @@ int state_files_new(struct state *state, const struct state_files_ops *ops, void
     return 0;
 }
 
-/* Takes up to RELEASE_BATCH of the client's opens away; gives their files, each to be released. */
-static size_t files_drop_opens(struct state_files *files, struct state_client *client,
+/* Takes up to RELEASE_BATCH of the client's opens and delegations away; gives their files, each to be released. */
+static size_t files_drop_held(struct state_files *files, struct state_client *client,
     struct state_file_key out_keys[RELEASE_BATCH])
 {
     size_t count = 0;
@@ -46,6 +46,17 @@ static size_t files_drop_opens(struct state_files *files, struct state_client *c
         if (count == RELEASE_BATCH)
             break;
     }
+    LIST_FOR_EACH_SAFE(node, &client->delegs)
+    {
+        struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, client_node);
+        if (count == RELEASE_BATCH)
+            break;
+        if (deleg->files != files)
+            continue;
+        struct state_file_key key = deleg->key;
+        if (state_deleg_drop(client, deleg))
+            out_keys[count++] = key;
+    }
     mutex_unlock(&client->lock);
     return count;
 }
@@ -55,7 +66,7 @@ static void files_drop_of_client(struct state_files *files, struct state_client 
     struct state_file_key keys[RELEASE_BATCH];
     size_t count;
     do {
-        count = files_drop_opens(files, client, keys);
+        count = files_drop_held(files, client, keys);
         for (size_t i = 0; i < count; i++)
             files->ops->release(files->context, keys[i]);
     } while (count == RELEASE_BATCH);
@@ -71,6 +82,13 @@ static void files_drop_of_client(struct state_files *files, struct state_client 
     mutex_unlock(&client->lock);
 }
 
+static void files_wait_locked(struct state *state, const struct state_files *files)
+    REQUIRES(state->lock)
+{
+    while (files->users > 0)
+        (void)pthread_cond_wait(&state->files_left, &state->lock.pthread);
+}
+
 void state_files_free(struct state_files *files)
 {
     if (files == NULL)
@@ -78,8 +96,7 @@ void state_files_free(struct state_files *files)
     struct state *state = files->state;
     mutex_lock(&state->lock);
     files->closing = true;
-    while (files->users > 0)
-        (void)pthread_cond_wait(&state->files_left, &state->lock.pthread);
+    files_wait_locked(state, files);
     list_remove(&files->state_node);
     mutex_unlock(&state->lock);
 
@@ -89,6 +106,10 @@ void state_files_free(struct state_files *files)
         files_drop_of_client(files, client);
         state_client_put(client);
     }
+    /* Who took something off a file before we came to its client may still be giving it back. */
+    mutex_lock(&state->lock);
+    files_wait_locked(state, files);
+    mutex_unlock(&state->lock);
     state_recovery_fini(&files->recovery);
     for (size_t i = 0; i < STATE_SHARD_COUNT; i++) {
         assert(files->shards[i].table.count == 0);
@@ -96,6 +117,19 @@ void state_files_free(struct state_files *files)
         mutex_unmake(&files->shards[i].lock);
     }
     free(files);
+}
+
+void state_files_set_tag(struct state_files *files, uint64_t tag)
+{
+    files->tag = tag;
+}
+
+void state_files_enter_always(struct state_files *files)
+{
+    struct state *state = files->state;
+    mutex_lock(&state->lock);
+    files->users++;
+    mutex_unlock(&state->lock);
 }
 
 bool state_files_enter(struct state_files *files)

@@ -39,5 +39,7 @@ void state_files_free(struct state_files *files);
 MUST_CHECK int state_files_recover(struct state_files *files, struct slice key, struct slice value);
 /* Starts the grace period if anything was recovered. Before the first request. */
 void state_files_start(struct state_files *files, uint64_t now_ms);
+/* A number that names the file system to whoever makes callbacks: state/deleg.h. Before the first request. */
+void state_files_set_tag(struct state_files *files, uint64_t tag);
 /* True while only reclaims are granted. */
 bool state_files_in_grace(struct state_files *files);

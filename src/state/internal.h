@@ -6,7 +6,7 @@
  *   client->lock    what one client holds: sessions, owners, opens, stateids, records
  *   session->lock   slots, bound connections, back channel
  *   shard->lock     the open files of one part of one file system: opens, share counters, ranges
- *   files->recovery.lock, state->conn_lock, state->lock: inmost; nothing is taken under them
+ *   files->recovery.lock, state->conn_lock, state->delegs.lock, state->lock: inmost; nothing is taken under them
  */
 #pragma once
 
@@ -14,7 +14,9 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "state/back.h"
 #include "state/client.h"
+#include "state/deleg.h"
 #include "state/files.h"
 #include "state/interval.h"
 #include "state/lock.h"
@@ -23,12 +25,13 @@
 #include "state/table.h"
 #include "state/v40.h"
 
-#define STATE_INDEX_BITS      20u /* of clientids and of stateids; the rest of 32 is a generation */
-#define STATE_INDEX_MASK      ((1u << STATE_INDEX_BITS) - 1)
-#define STATE_INDEX_NONE      UINT32_MAX
-#define STATE_SHARD_COUNT     64u
-#define STATE_CB_SECURITY_MAX 1024u
-#define STATE_BINDING_MAX     128u /* connections of one session */
+#define STATE_INDEX_BITS    20u /* of clientids and of stateids; the rest of 32 is a generation */
+#define STATE_INDEX_MASK    ((1u << STATE_INDEX_BITS) - 1)
+#define STATE_INDEX_NONE    UINT32_MAX
+#define STATE_SHARD_COUNT   64u
+#define STATE_BINDING_MAX   128u /* connections of one session */
+#define STATE_BACK_SLOT_MAX 16u  /* of one session, for callbacks */
+#define STATE_SUMMARY_COUNT 16u  /* parts of a shard that are looked at without its lock */
 
 /* A table from small indexes to pointers; an index is reused as late as possible, under a generation of its
  * own, so that an id of something that is gone is not taken for another. */
@@ -52,6 +55,19 @@ void state_index_remove(struct state_index *index, uint32_t id);
 /* Lets an id that is in use name something else. */
 void state_index_replace(struct state_index *index, uint32_t id, void *item);
 
+/* Recalls on their way, and the counts of delegations. */
+struct state_delegs {
+    struct mutex lock;
+    struct list due;     /* recalls to be sent */
+    struct list waiting; /* sent, or to be tried again later */
+    struct list notices; /* of locks, to be sent */
+    uint64_t pressed_ms; /* the last round of CB_RECALL_ANY */
+    _Atomic uint64_t count, granted, recalled, revoked;
+    _Atomic uint32_t waiter_count; /* blocked locks, and notices */
+};
+void state_delegs_init(struct state_delegs *delegs);
+void state_delegs_fini(struct state_delegs *delegs);
+
 struct state {
     struct state_options options;
     struct mutex lock;
@@ -65,6 +81,7 @@ struct state {
     pthread_cond_t files_left; /* some file system has no users left */
     struct mutex conn_lock;
     struct state_table conns; /* struct state_binding by connection */
+    struct state_delegs delegs;
     _Atomic uint64_t client_count, unconfirmed_count, session_count, open_count, range_count;
     _Atomic uint64_t reply_cache_bytes, expired_count;
 };
@@ -94,7 +111,8 @@ struct state_client_v40 {
 struct state_record {
     struct list client_node;
     struct state_files *files;
-    bool is_put; /* false: being written, or it failed */
+    bool is_put;   /* false: being written, or it failed */
+    bool is_going; /* being deleted, as nothing is held */
 };
 
 struct state_client {
@@ -125,6 +143,10 @@ struct state_client {
     struct state_table opens_by_file;
     struct list opens;
     uint32_t owner_count, open_count, lock_state_count, range_count;
+    struct list delegs; /* revoked ones, too */
+    uint32_t deleg_count;
+    _Atomic uint32_t back_count;    /* connections bound to back channels, of all its sessions */
+    _Atomic uint32_t revoked_count; /* delegations that wait for FREE_STATEID */
     /* never changed: */
     struct state_client_v40 *v40; /* NULL: of 4.1 */
     struct slice owner;           /* point into `bytes` */
@@ -145,6 +167,11 @@ struct state_slot {
     size_t reply_size;
 };
 
+struct state_back_slot {
+    uint32_t seqid; /* of the last callback that ran */
+    bool busy;
+};
+
 struct state_session {
     struct mutex lock;
     struct state *state; /* this and the next for ever */
@@ -156,6 +183,10 @@ struct state_session {
     struct list client_node; /* under client->lock; when free: in state->sessions_free */
     struct state_channel fore, back;
     bool has_back_channel;
+    bool back_fault;
+    uint32_t back_count; /* connections bound to the back channel */
+    struct state_back_slot back_slots[STATE_BACK_SLOT_MAX];
+    uint32_t minor;
     uint32_t busy_count;
     struct state_slot *slots;
     uint64_t reserved_bytes;
@@ -186,7 +217,12 @@ struct state_owner {
     uint8_t bytes[];
 };
 
-enum state_handle_kind { STATE_HANDLE_OPEN, STATE_HANDLE_LOCK, STATE_HANDLE_CLOSED };
+enum state_handle_kind {
+    STATE_HANDLE_OPEN,
+    STATE_HANDLE_LOCK,
+    STATE_HANDLE_CLOSED,
+    STATE_HANDLE_DELEG,
+};
 
 struct state_handle { /* what a stateid names */
     enum state_handle_kind kind;
@@ -248,12 +284,54 @@ struct state_file {
     struct list opens;
     uint32_t reader_count, writer_count, deny_read_count, deny_write_count; /* of opens */
     struct state_interval_tree ranges;
-    uint32_t range_count; /* in `ranges` */
+    uint32_t range_count;     /* in `ranges` */
+    struct list delegs;       /* not revoked */
+    struct list lock_waiters; /* oldest first */
+};
+
+enum state_deleg_phase { STATE_DELEG_GRANTED, STATE_DELEG_RECALLED, STATE_DELEG_REVOKED_PHASE };
+
+/* Under client->lock and shard->lock for what both lead to; `phase` and what the writer said under shard->lock;
+ * the recall's part under state->delegs.lock. */
+struct state_deleg {
+    struct state_handle handle;
+    struct state_client *client;
+    struct state_file *file; /* NULL: revoked */
+    struct state_files *files;
+    struct state_file_key key;
+    struct list client_node;
+    struct list file_node;
+    enum state_deleg_kind kind;
+    enum state_deleg_phase phase;
+    uint64_t change, size_bytes;
+    bool is_modified;
+    struct list recall_node; /* in delegs->due or delegs->waiting */
+    uint64_t recalled_ms, retry_ms;
+};
+
+/* A lock that was denied and is waited for. Under shard->lock while on its file, then under state->delegs.lock. */
+struct state_lock_waiter {
+    struct list node;
+    uint64_t clientid;
+    uint64_t fs_tag;
+    uint64_t expires_ms;
+    struct state_file_key key;
+    struct state_lock_range range;
+    size_t owner_size;
+    uint8_t owner[];
+};
+
+/* What is looked at before any lock: counted for all files of one hash. */
+struct state_summary {
+    _Atomic uint32_t delegs, write_delegs;
+    _Atomic uint32_t changes;  /* in progress */
+    _Atomic uint64_t conflict; /* the last one: whose, and when */
 };
 
 struct state_shard {
     struct mutex lock;
     struct state_table table;
+    struct state_summary summaries[STATE_SUMMARY_COUNT];
 };
 
 /* A record that the previous process left. */
@@ -282,6 +360,8 @@ struct state_files {
     void *context;
     uint32_t users; /* who calls ops outside of a request of this file system; under state->lock */
     bool closing;   /* under state->lock */
+    uint64_t tag;
+    _Atomic uint32_t deleg_count; /* on files */
     _Atomic bool in_grace;
     struct state_recovery recovery;
     struct state_shard shards[STATE_SHARD_COUNT];
@@ -365,6 +445,8 @@ void state_sessions_kill(struct state_client *client);
 void state_session_retire(struct state_session *session);
 /* A connection that is bound to the back channel; 0: none. */
 uint64_t state_binding_back(const struct state_session *session) REQUIRES(session->lock);
+/* Takes the back channel from a connection. */
+void state_binding_silence(struct state_session *session, uint64_t conn_id) REQUIRES(session->lock);
 bool state_binding_exists(const struct state_session *session, uint64_t conn_id)
     REQUIRES(session->lock);
 /* Adds channels to a connection's binding. Errors: -ENOMEM. */
@@ -378,6 +460,9 @@ void state_bindings_drop(struct state_session *session) REQUIRES(session->lock);
  * NULL: no more. */
 struct state_files *state_files_next(struct state *state, struct state_files *files);
 
+/* Keeps ops callable until state_files_leave(), for something that was taken off a file under the lock of its
+ * client, also when the file system is going away: that waits. */
+void state_files_enter_always(struct state_files *files);
 /* Keeps ops callable until state_files_leave(); false: the file system is going away. */
 MUST_CHECK bool state_files_enter(struct state_files *files);
 void state_files_leave(struct state_files *files);
@@ -386,7 +471,53 @@ struct state_file *state_file_find(struct state_shard *shard, const struct state
     REQUIRES(shard->lock);
 uint64_t state_file_hash(const struct state_file_key *key);
 
+/* A new file in its table; NULL: no memory. */
+struct state_file *state_file_new(struct state_shard *shard, const struct state_file_ref *ref)
+    REQUIRES(shard->lock);
+/* Forgets a file that nobody has open or delegated. */
+void state_file_drop_unused(struct state_shard *shard, struct state_file *file)
+    REQUIRES(shard->lock);
+
+/* ---- deleg.c ---- */
+
+/* Finds what is in the way of such a use by `client` (NULL: by nobody that has any), and recalls it. STATE_DELAY:
+ * there is something; with *out_rival (a reference), it goes away when that one is expired. */
+MUST_CHECK enum state_status state_deleg_conflict(struct state_file *file,
+    const struct state_client *client, enum state_deleg_use use, uint64_t now_ms,
+    struct state_client **out_rival) REQUIRES(file->shard->lock);
+/* Drops one delegation; true: the caller then calls ops.release for its file. */
+bool state_deleg_drop(struct state_client *client, struct state_deleg *deleg)
+    REQUIRES(client->lock);
+/* Drops the delegations of a dead client. May call ops. */
+void state_client_drop_delegs(struct state_client *client);
+/* Revokes what was not returned within a lease. May call ops. */
+void state_delegs_tick(struct state *state, uint64_t now_ms);
+/* What an I/O through it is answered. */
+MUST_CHECK enum state_status state_deleg_io(
+    struct state_handle *handle, const struct state_file_ref *file, enum state_io io);
+/* Any client by its id, with a reference; NULL: none. */
+struct state_client *state_client_by_id(struct state *state, uint64_t clientid);
+
+/* ---- waiter.c: locks that are waited for ---- */
+
+/* Remembers a denied lock for a lease; without memory it is forgotten: the client asks again anyhow. */
+void state_lock_wait(struct state_file *file, const struct state_client *client, struct slice owner,
+    const struct state_lock_range *range, uint64_t now_ms) REQUIRES(file->shard->lock);
+/* The owner has what it waited for, or no longer waits. */
+void state_lock_wait_end(struct state_file *file, const struct state_client *client,
+    struct slice owner) REQUIRES(file->shard->lock);
+/* Ranges became free: who waits on the file is told. */
+void state_lock_freed(struct state_file *file) REQUIRES(file->shard->lock);
+/* Forgets all waiters of a file; its shard is locked. */
+void state_lock_waiters_drop(struct state_file *file);
+
 /* ---- recovery.c ---- */
+
+/* Whether the client's record in that file system is there, and stays while it has an open. */
+bool state_record_is_put(struct state_client *client, const struct state_files *files)
+    REQUIRES(client->lock);
+/* Deletes the records of file systems where a client that was silent for a lease holds nothing. May call ops. */
+void state_records_trim(struct state_client *client, uint64_t now_ms);
 
 /* Puts the client's record in this file system unless it is there. May call ops. */
 MUST_CHECK enum state_status state_record_ensure(

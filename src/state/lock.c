@@ -18,6 +18,8 @@ void state_lock_state_drop(struct state_client *client, struct state_lock_state 
     mutex_lock(&file->shard->lock);
     uint32_t count = state_range_drop(file, lock_state);
     file->range_count -= count;
+    if (count > 0)
+        state_lock_freed(file);
     mutex_unlock(&file->shard->lock);
     client->range_count -= count;
     atomic_fetch_sub(&client->server->state->range_count, count);
@@ -127,13 +129,17 @@ static enum state_status lock_take_locked(struct state_client *client,
         state_range_conflict(file, lock_state->owner, range, attempt->now_ms);
     if (conflict == NULL)
         conflict = range_over_limit(file, attempt->args->file_range_max);
+    struct slice owner = slice_of(lock_state->owner->bytes, lock_state->owner->size);
     if (conflict == NULL) {
         change = state_range_set(file, lock_state, range, &attempt->spares);
         file->range_count += (uint32_t)change;
+        state_lock_wait_end(file, client, owner);
     } else {
         attempt->rival = rival_of(conflict, attempt->now_ms);
         if (attempt->rival == NULL)
             state_range_denied(conflict, attempt->denied);
+        if (attempt->rival == NULL && attempt->args->waits)
+            state_lock_wait(file, client, owner, range, attempt->now_ms);
     }
     mutex_unlock(&file->shard->lock);
     if (conflict != NULL)
@@ -289,6 +295,7 @@ static enum state_status unlock_locked(struct state_client *client,
     mutex_lock(&file->shard->lock);
     int change = state_range_clear(file, lock_state->owner, range, spares);
     file->range_count += (uint32_t)change;
+    state_lock_freed(file);
     mutex_unlock(&file->shard->lock);
     range_count_add(client, change);
     state_handle_bump(&lock_state->handle);

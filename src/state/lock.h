@@ -3,7 +3,7 @@
  *
  * Ranges of one owner merge and split; ranges of different owners conflict unless both are read
  * locks. An owner is (client, owner bytes); it has one lock stateid per open it locks through.
- * Nothing waits: the blocking types are answered as the others. Stateid errors: state/open.h.
+ * Nothing waits: the blocking types are answered as the others, and who asked is told later (state/deleg.h). Stateid errors: state/open.h.
  */
 #pragma once
 
@@ -32,6 +32,7 @@ struct state_lock_args {
     struct state_file_ref file;
     struct state_lock_range range;
     bool reclaim;
+    bool waits; /* READW_LT, WRITEW_LT: when it is denied the client is told once it may be free */
     bool new_owner; /* open_to_lock_owner4: `stateid` is the open's, `owner` is given */
     struct state_stateid stateid; /* else the lock stateid */
     struct slice owner;

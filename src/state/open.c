@@ -54,8 +54,7 @@ static struct state_open *open_of_owner_locked(struct state_client *client,
     return NULL;
 }
 
-static struct state_file *file_new_locked(
-    struct state_shard *shard, const struct state_file_ref *ref) REQUIRES(shard->lock)
+struct state_file *state_file_new(struct state_shard *shard, const struct state_file_ref *ref)
 {
     struct state_file *file = calloc(1, sizeof *file);
     if (file == NULL)
@@ -64,20 +63,28 @@ static struct state_file *file_new_locked(
     file->files = ref->files;
     file->shard = shard;
     list_init(&file->opens);
+    list_init(&file->delegs);
+    list_init(&file->lock_waiters);
     state_table_add(&shard->table, &file->shard_node, state_file_hash(&ref->key));
     return file;
 }
 
-static void file_drop_unused_locked(struct state_shard *shard, struct state_file *file)
-    REQUIRES(shard->lock)
+void state_file_drop_unused(struct state_shard *shard, struct state_file *file)
 {
-    if (!list_is_empty(&file->opens))
+    if (!list_is_empty(&file->opens) || !list_is_empty(&file->delegs))
         return;
+    state_lock_waiters_drop(file);
     assert(file->ranges.root == NULL);
     assert((file->reader_count | file->writer_count) == 0);
     assert((file->deny_read_count | file->deny_write_count) == 0);
     state_table_remove(&shard->table, &file->shard_node);
     free(file);
+}
+
+/* What an open is to the delegations of others. */
+static enum state_deleg_use use_of(uint32_t access, uint32_t deny)
+{
+    return (access & STATE_SHARE_WRITE) != 0 || deny != 0 ? STATE_USE_CHANGE : STATE_USE_READ;
 }
 
 /* Puts a new open on its file, if the others there allow it. The shard is the file's, which the checker of
@@ -92,9 +99,12 @@ static enum state_status open_attach(struct state_open *open, const struct state
     mutex_lock(&shard->lock);
     struct state_file *file = state_file_find(shard, &ref->key);
     if (file == NULL)
-        file = file_new_locked(shard, ref);
+        file = state_file_new(shard, ref);
     if (file != NULL) {
         status = state_share_check(file, NULL, open->access, open->deny, now_ms, out_rival);
+        if (status == STATE_OK)
+            status = state_deleg_conflict(
+                file, open->client, use_of(open->access, open->deny), now_ms, out_rival);
         if (status == STATE_OK) {
             state_share_count(file, open->access, open->deny, 1);
             list_add_tail(&file->opens, &open->file_node);
@@ -114,7 +124,7 @@ static void open_detach(struct state_open *open)
     mutex_lock(&shard->lock);
     state_share_count(file, open->access, open->deny, -1);
     list_remove(&open->file_node);
-    file_drop_unused_locked(shard, file);
+    state_file_drop_unused(shard, file);
     mutex_unlock(&shard->lock);
 }
 
@@ -167,8 +177,11 @@ static enum state_status open_change_locked(struct state_client *client, struct 
     struct state_file *file = open->file;
     mutex_lock(&file->shard->lock);
     enum state_status status = STATE_OK;
-    if ((access & ~open->access) != 0 || (deny & ~open->deny) != 0)
+    if ((access & ~open->access) != 0 || (deny & ~open->deny) != 0) {
         status = state_share_check(file, open, access, deny, now_ms, out_rival);
+        if (status == STATE_OK)
+            status = state_deleg_conflict(file, client, use_of(access, deny), now_ms, out_rival);
+    }
     if (status == STATE_OK) {
         state_share_count(file, open->access, open->deny, -1);
         state_share_count(file, access, deny, 1);
@@ -185,6 +198,8 @@ static enum state_status open_locked(struct state_client *client,
 {
     if (client->dead)
         return STATE_EXPIRED;
+    if (!state_record_is_put(client, args->file.files))
+        return STATE_DELAY; /* it was trimmed since state_open_permitted() */
     struct state_owner *owner = state_owner_find(client, STATE_OPEN_OWNER, args->owner);
     struct state_open *open = open_of_owner_locked(client, owner, &args->file);
     struct state_opened opened = { .is_new = open == NULL };
@@ -386,6 +401,8 @@ static enum state_status io_check_locked(struct state_client *client,
     enum state_status status = state_handle_find(client, stateid, &handle);
     if (status != STATE_OK)
         return status;
+    if (handle->kind == STATE_HANDLE_DELEG)
+        return state_deleg_io(handle, file, io);
     const struct state_open *open =
         handle->kind == STATE_HANDLE_OPEN
             ? CONTAINER_OF(handle, struct state_open, handle)

@@ -72,6 +72,8 @@ static enum state_status record_begin(
     struct state_record *record = record_find_locked(client, files);
     if (client->dead) {
         status = STATE_EXPIRED;
+    } else if (record != NULL && record->is_going) {
+        status = STATE_DELAY; /* state_records_trim() came first */
     } else if (record == NULL) {
         record = calloc(1, sizeof *record);
         if (record == NULL) {
@@ -154,6 +156,69 @@ int state_records_delete(struct state_client *client)
         record_remove(client, files);
     }
     return 0;
+}
+
+bool state_record_is_put(struct state_client *client, const struct state_files *files)
+{
+    const struct state_record *record = record_find_locked(client, files);
+    return record != NULL && record->is_put && !record->is_going;
+}
+
+static bool holds_in(struct state_client *client, const struct state_files *files)
+    REQUIRES(client->lock)
+{
+    LIST_FOR_EACH(node, &client->opens)
+    {
+        if (LIST_ENTRY(node, struct state_open, client_node)->file->files == files)
+            return true;
+    }
+    LIST_FOR_EACH(node, &client->delegs)
+    {
+        if (LIST_ENTRY(node, struct state_deleg, client_node)->files == files)
+            return true;
+    }
+    return false;
+}
+
+/* A file system where the client has a record for nothing; entered. NULL: none. */
+static struct state_files *record_trim_begin(struct state_client *client, uint64_t now_ms)
+{
+    struct state_files *files = NULL;
+    mutex_lock(&client->lock);
+    if (!client->dead && state_client_is_expired(client, now_ms)) {
+        LIST_FOR_EACH(node, &client->records)
+        {
+            struct state_record *record = LIST_ENTRY(node, struct state_record, client_node);
+            if (!record->is_put || record->is_going || holds_in(client, record->files) ||
+                !state_files_enter(record->files))
+                continue;
+            record->is_going = true;
+            files = record->files;
+            break;
+        }
+    }
+    mutex_unlock(&client->lock);
+    return files;
+}
+
+void state_records_trim(struct state_client *client, uint64_t now_ms)
+{
+    struct state_files *files;
+    while ((files = record_trim_begin(client, now_ms)) != NULL) {
+        int err = record_delete(client, files);
+        if (err == 0) {
+            record_remove(client, files);
+        } else {
+            mutex_lock(&client->lock);
+            struct state_record *record = record_find_locked(client, files);
+            if (record != NULL)
+                record->is_going = false; /* the next tick tries again */
+            mutex_unlock(&client->lock);
+        }
+        state_files_leave(files);
+        if (err < 0)
+            return;
+    }
 }
 
 void state_records_forget(struct state_client *client)

@@ -66,6 +66,23 @@ static enum state_status slot_claim(struct state_session *session, struct state_
     return STATE_OK;
 }
 
+/* sr_status_flags. A session that was made without a back channel has none to be down. */
+static uint32_t status_flags(const struct state_session *session) REQUIRES(session->lock)
+{
+    const struct state_client *client = session->client;
+    uint32_t flags = 0;
+    if (UNLIKELY(session->has_back_channel && session->back_count == 0)) {
+        flags |= STATE_SEQ_CB_PATH_DOWN_SESSION;
+        if (!state_back_is_up(client))
+            flags |= STATE_SEQ_CB_PATH_DOWN;
+    }
+    if (UNLIKELY(session->back_fault))
+        flags |= STATE_SEQ_BACKCHANNEL_FAULT;
+    if (UNLIKELY(atomic_load_explicit(&client->revoked_count, memory_order_relaxed) > 0))
+        flags |= STATE_SEQ_RECALLABLE_STATE_REVOKED;
+    return flags;
+}
+
 static enum state_status sequence_locked(struct state_session *session,
     const struct state_sequence *args, uint64_t now_ms, struct state_ticket *ticket)
     REQUIRES(session->lock)
@@ -91,6 +108,7 @@ static enum state_status sequence_locked(struct state_session *session,
     ticket->response_size_max = session->fore.response_size_max;
     ticket->response_cached_size_max = session->fore.response_cached_size_max;
     ticket->cachethis = args->cachethis;
+    ticket->status_flags = status_flags(session);
     atomic_store_explicit(&session->client->renewed_ms, now_ms, memory_order_relaxed);
     return STATE_OK;
 }

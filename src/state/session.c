@@ -18,7 +18,6 @@
 /* A COMPOUND of one SEQUENCE, and its reply, with AUTH_NONE: less than that serves nobody. */
 #define MESSAGE_SIZE_MIN   128u
 #define BACK_OP_COUNT_MIN  2u /* CB_SEQUENCE and something */
-#define BACK_SLOT_MAX      16u
 #define SESSIONID_INDEX_AT 4u
 #define SESSIONID_TAG_AT   8u
 
@@ -182,7 +181,7 @@ static enum state_status channels_clamp(const struct state_options *options,
         .slot_count_max = min_u32(fore->slot_count_max, options->slot_count_max),
     };
     created->back = *back;
-    created->back.slot_count_max = min_u32(back->slot_count_max, BACK_SLOT_MAX);
+    created->back.slot_count_max = min_u32(back->slot_count_max, STATE_BACK_SLOT_MAX);
     created->has_back_channel = args->want_back_channel;
     return STATE_OK;
 }
@@ -249,6 +248,9 @@ static void session_start(struct state_session *session, struct state_client *cl
     session->fore = created->fore;
     session->back = created->back;
     session->has_back_channel = created->has_back_channel;
+    session->back_fault = false;
+    memset(session->back_slots, 0, sizeof session->back_slots);
+    session->minor = args->minor;
     session->cb_program = args->cb_program;
     session->cb_security_size = args->cb_security.size;
     if (args->cb_security.size > 0)

@@ -39,6 +39,7 @@ struct state_session_create {
         cb_security; /* csa_sec_parms as they came, for the nfs room to read; up to 1 KiB */
     struct slice principal;
     uint64_t conn_id; /* of the connection that the request came on; never 0 */
+    uint32_t minor;   /* version that callbacks are to speak */
 };
 
 struct state_session_created {
@@ -88,6 +89,12 @@ struct state_sequence {
     uint32_t op_count;     /* of the COMPOUND, with SEQUENCE */
     uint64_t conn_id;      /* is bound to the fore channel if it was not */
 };
+
+/* Bits of sr_status_flags, RFC 8881 section 18.46.3. Each comes from something that is counted, and goes with it. */
+#define STATE_SEQ_CB_PATH_DOWN             0x001u /* no session of the client can be called back */
+#define STATE_SEQ_RECALLABLE_STATE_REVOKED 0x040u /* delegations, until FREE_STATEID */
+#define STATE_SEQ_CB_PATH_DOWN_SESSION     0x200u /* this one cannot */
+#define STATE_SEQ_BACKCHANNEL_FAULT        0x400u
 
 /* A request in progress. Not copied by this room: it stays the caller's until state_sequence_end().
  */

@@ -28,6 +28,9 @@ void state_options_init(struct state_options *out_options)
         .owner_per_client_max = 65536,
         .open_per_client_max = 32768,
         .lock_per_client_max = 65536,
+        .deleg_count_max = 65536,
+        .deleg_per_client_max = 16384,
+        .lock_waiter_max = 16384,
     };
 }
 
@@ -60,6 +63,7 @@ int state_new(const struct state_options *options, struct state **out_state)
     (void)pthread_cond_init(&state->files_left, NULL);
     state_index_init(&state->clients);
     state_table_init(&state->conns);
+    state_delegs_init(&state->delegs);
     list_init(&state->sessions_free);
     list_init(&state->servers);
     list_init(&state->files);
@@ -80,6 +84,7 @@ void state_free(struct state *state)
     free(state->sessions);
     state_index_fini(&state->clients);
     state_table_fini(&state->conns);
+    state_delegs_fini(&state->delegs);
     (void)pthread_cond_destroy(&state->files_left);
     mutex_unmake(&state->conn_lock);
     mutex_unmake(&state->lock);
@@ -99,6 +104,10 @@ void state_count(struct state *state, uint64_t now_ms, struct state_counts *out_
         .sessions = atomic_load(&state->session_count),
         .opens = atomic_load(&state->open_count),
         .lock_ranges = atomic_load(&state->range_count),
+        .delegations = atomic_load(&state->delegs.count),
+        .delegs_granted = atomic_load(&state->delegs.granted),
+        .delegs_recalled = atomic_load(&state->delegs.recalled),
+        .delegs_revoked = atomic_load(&state->delegs.revoked),
         .reply_cache_bytes = atomic_load(&state->reply_cache_bytes),
         .clients_expired = atomic_load(&state->expired_count),
     };

@@ -46,6 +46,9 @@ struct state_options {
     uint32_t owner_per_client_max;     /* open owners and lock owners */
     uint32_t open_per_client_max;      /* EFS: 32,768 */
     uint32_t lock_per_client_max;      /* byte ranges */
+    uint32_t deleg_count_max;          /* delegations of all clients; 0: none are given */
+    uint32_t deleg_per_client_max;
+    uint32_t lock_waiter_max; /* blocked locks that are remembered, of all clients */
 };
 
 /* Sensible values for everything but boot_epoch and hash_key. */
@@ -59,14 +62,16 @@ void state_free(struct state *state);
 uint64_t state_lease_ms(const struct state *state);
 
 /* Work of once a second: drops unconfirmed clients after a lease, and expired ones after courtesy_ms (at once
- * when client_count_max is near); ends grace periods that are over. May call ops. */
+ * when client_count_max is near); ends grace periods that are over; revokes delegations that were not
+ * returned in time. May call ops. */
 void state_tick(struct state *state, uint64_t now_ms);
 
 struct state_counts {
     uint64_t clients, clients_unconfirmed, clients_courtesy;
     uint64_t sessions;
-    uint64_t opens, lock_ranges;
+    uint64_t opens, lock_ranges, delegations;
     uint64_t reply_cache_bytes; /* reserved */
     uint64_t clients_expired;   /* since the start: lost their state */
+    uint64_t delegs_granted, delegs_recalled, delegs_revoked; /* since the start */
 };
 void state_count(struct state *state, uint64_t now_ms, struct state_counts *out_counts);

@@ -73,6 +73,9 @@ enum state_status state_handle_find(struct state_client *client,
     struct state_handle *handle = state_handle_lookup(client, stateid);
     if (handle == NULL || handle->kind == STATE_HANDLE_CLOSED)
         return STATE_BAD_STATEID;
+    if (handle->kind == STATE_HANDLE_DELEG &&
+        CONTAINER_OF(handle, struct state_deleg, handle)->file == NULL)
+        return STATE_DELEG_REVOKED;
     if (stateid->seqid != 0 && stateid->seqid != handle->seqid) {
         /* Seqids wrap, so the sign of the difference tells the older one. */
         bool is_older = (int32_t)(stateid->seqid - handle->seqid) < 0;
@@ -138,7 +141,11 @@ enum state_status state_free_stateid(
     struct state_handle *handle;
     mutex_lock(&client->lock);
     status = state_handle_find(client, stateid, &handle);
-    if (status == STATE_OK) {
+    if (status == STATE_DELEG_REVOKED) {
+        handle = state_handle_lookup(client, stateid);
+        (void)state_deleg_drop(client, CONTAINER_OF(handle, struct state_deleg, handle));
+        status = STATE_OK;
+    } else if (status == STATE_OK) {
         struct state_lock_state *lock_state = CONTAINER_OF(handle, struct state_lock_state, handle);
         if (handle->kind != STATE_HANDLE_LOCK || !list_is_empty(&lock_state->ranges))
             status = STATE_LOCKS_HELD;

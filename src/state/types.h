@@ -56,6 +56,7 @@ enum state_status {
     STATE_CLIENTID_BUSY = 10074,
     STATE_SEQ_FALSE_RETRY = 10076,
     STATE_BAD_HIGH_SLOT = 10077,
+    STATE_DELEG_REVOKED = 10087,
 };
 
 /* OPEN4_SHARE_ACCESS_* and OPEN4_SHARE_DENY_*, without the WANT bits. */

@@ -27,17 +27,17 @@ STATUS = {
     "CONN_NOT_BOUND_TO_SESSION": 10055, "SEQ_MISORDERED": 10063, "SEQUENCE_POS": 10064, "REQ_TOO_BIG": 10065,
     "REP_TOO_BIG": 10066, "REP_TOO_BIG_TO_CACHE": 10067, "RETRY_UNCACHED_REP": 10068, "TOO_MANY_OPS": 10070,
     "OP_NOT_IN_SESSION": 10071, "CLIENTID_BUSY": 10074, "SEQ_FALSE_RETRY": 10076, "BAD_HIGH_SLOT": 10077,
-    "NOT_ONLY_OP": 10081, "WRONG_TYPE": 10083, "UNION_NOTSUPP": 10090, "OFFLOAD_NO_REQS": 10094, "NOXATTR": 10095,
+    "NOT_ONLY_OP": 10081, "WRONG_TYPE": 10083, "DELEG_REVOKED": 10087, "UNION_NOTSUPP": 10090, "OFFLOAD_NO_REQS": 10094, "NOXATTR": 10095,
     "XATTR2BIG": 10096,
 }
 STATUS_NAME = {number: name for name, number in STATUS.items()}
 
 OP = {
-    "ACCESS": 3, "CLOSE": 4, "COMMIT": 5, "CREATE": 6, "GETATTR": 9, "GETFH": 10, "LINK": 11, "LOCK": 12,
+    "ACCESS": 3, "CLOSE": 4, "COMMIT": 5, "CREATE": 6, "DELEGRETURN": 8, "GETATTR": 9, "GETFH": 10, "LINK": 11, "LOCK": 12,
     "LOCKT": 13, "LOCKU": 14, "LOOKUP": 15, "LOOKUPP": 16, "NVERIFY": 17, "OPEN": 18, "OPEN_DOWNGRADE": 21,
     "PUTFH": 22, "PUTPUBFH": 23, "PUTROOTFH": 24, "READ": 25, "READDIR": 26, "READLINK": 27, "REMOVE": 28,
     "RENAME": 29, "RESTOREFH": 31, "SAVEFH": 32, "SECINFO": 33, "SETATTR": 34, "SETCLIENTID": 35, "VERIFY": 37,
-    "WRITE": 38, "BIND_CONN_TO_SESSION": 41, "EXCHANGE_ID": 42, "CREATE_SESSION": 43, "DESTROY_SESSION": 44,
+    "WRITE": 38, "BACKCHANNEL_CTL": 40, "BIND_CONN_TO_SESSION": 41, "EXCHANGE_ID": 42, "CREATE_SESSION": 43, "DESTROY_SESSION": 44,
     "FREE_STATEID": 45, "SECINFO_NO_NAME": 52, "SEQUENCE": 53, "TEST_STATEID": 55, "DESTROY_CLIENTID": 57,
     "RECLAIM_COMPLETE": 58, "ALLOCATE": 59, "COPY": 60, "COPY_NOTIFY": 61, "DEALLOCATE": 62, "IO_ADVISE": 63,
     "LAYOUTERROR": 64, "LAYOUTSTATS": 65, "OFFLOAD_CANCEL": 66, "OFFLOAD_STATUS": 67, "READ_PLUS": 68, "SEEK": 69,
@@ -48,8 +48,8 @@ OP_NAME = {number: name for name, number in OP.items()}
 ACCESS_READ, ACCESS_WRITE, ACCESS_BOTH = 1, 2, 3
 DENY_NONE, DENY_READ, DENY_WRITE, DENY_BOTH = 0, 1, 2, 3
 UNCHECKED, GUARDED, EXCLUSIVE, EXCLUSIVE_1 = 0, 1, 2, 3
-CLAIM_NULL, CLAIM_PREVIOUS, CLAIM_FH = 0, 1, 4
-READ_LT, WRITE_LT = 1, 2
+CLAIM_NULL, CLAIM_PREVIOUS, CLAIM_DELEGATE_CUR, CLAIM_FH, CLAIM_DELEG_CUR_FH = 0, 1, 2, 4, 5
+READ_LT, WRITE_LT, READW_LT, WRITEW_LT = 1, 2, 3, 4
 UNSTABLE, DATA_SYNC, FILE_SYNC = 0, 1, 2
 REG, DIR, BLK, CHR, LNK, SOCK, FIFO = range(1, 8)
 TO_END = 2**64 - 1
@@ -256,8 +256,8 @@ def readdir(cookie=0, verifier=bytes(8), dircount=8192, maxcount=8192, attrs=())
 
 
 def open_(name, share=ACCESS_BOTH, deny=DENY_NONE, owner=b"owner", how=None, verifier=None, values=None,
-          claim=CLAIM_NULL, clientid=0):
-    """OPEN; how=None does not create. `name` is for CLAIM_NULL."""
+          claim=CLAIM_NULL, clientid=0, deleg=0):
+    """OPEN; how=None does not create. `deleg`: the type to reclaim, or the stateid of the claims by delegation."""
     body = u32(0, share, deny) + u64(clientid) + opaque(owner)
     if how is None:
         body += u32(0)
@@ -271,7 +271,11 @@ def open_(name, share=ACCESS_BOTH, deny=DENY_NONE, owner=b"owner", how=None, ver
     if claim == CLAIM_NULL:
         body += opaque(name)
     elif claim == CLAIM_PREVIOUS:
-        body += u32(0)
+        body += u32(deleg)
+    elif claim == CLAIM_DELEGATE_CUR:
+        body += stateid_bytes(deleg) + opaque(name)
+    elif claim == CLAIM_DELEG_CUR_FH:
+        body += stateid_bytes(deleg)
     return op("OPEN", body)
 
 
@@ -440,6 +444,12 @@ def _denied(r):
 def _open(r):
     found = {"stateid": r.stateid(), "cinfo": _change(r), "rflags": r.u32(), "attrset": r.bitmap(),
              "delegation": r.u32()}
+    if found["delegation"] in (1, 2):  # OPEN_DELEGATE_READ, OPEN_DELEGATE_WRITE
+        found["deleg_stateid"] = r.stateid()
+        found["recall"] = r.u32()
+        if found["delegation"] == 2:
+            found["limit"] = (r.u32(), r.u64())
+        found["ace"] = (r.u32(), r.u32(), r.u32(), r.opaque())
     if found["delegation"] == 3:  # OPEN_DELEGATE_NONE_EXT
         found["why"] = r.u32()
         if found["why"] in (1, 2):

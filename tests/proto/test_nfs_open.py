@@ -104,11 +104,11 @@ def test_open_by_filehandle(session, directory):
     assert session.run(putfh(directory.fh), open_(b"", claim=nfs4.CLAIM_FH)).status == "ISDIR"
 
 
-def test_claims_of_delegations_are_not_supported(session, directory):
+def test_claims_of_delegations_that_one_does_not_have_fail(session, directory):
     fh = directory.make(b"f")
-    for claim in (5, 6):  # CLAIM_DELEG_CUR_FH has a stateid, CLAIM_DELEG_PREV_FH nothing
-        op = open_(b"", claim=claim) + (bytes(16) if claim == 5 else b"")
-        assert session.run(putfh(fh), op).status == "NOTSUPP"
+    for deleg in (nfs4.ANONYMOUS, (1, b"x" * 12)):
+        assert session.run(putfh(fh), open_(b"", claim=nfs4.CLAIM_DELEG_CUR_FH, deleg=deleg)).status == "BAD_STATEID"
+    assert session.run(putfh(fh), open_(b"", claim=6)).status == "NOTSUPP"  # CLAIM_DELEG_PREV_FH
 
 
 @pytest.mark.parametrize("share, deny", [(0, 0), (3, 4), (3, 2**32 - 1), (0x40000000, 0)])

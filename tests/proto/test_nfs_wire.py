@@ -38,12 +38,6 @@ def test_a_record_too_short_to_be_a_call_closes_the_connection(conn, size):
         conn.receive_record()
 
 
-def test_a_reply_sent_to_the_server_closes_the_connection(conn):
-    conn.send_record(call_header(message=1))
-    with pytest.raises(nfs4.ConnectionClosed):
-        conn.receive_record()
-
-
 def test_an_oversized_record_closes_the_connection_before_it_is_sent(conn):
     conn.socket.sendall(u32(0x80000000 | 0x7FFFFFFF) + bytes(1 << 16))
     with pytest.raises(nfs4.ConnectionClosed):
@@ -184,7 +178,7 @@ def test_operations_that_4_1_dropped_are_not_supported(session, number):
     assert session.run(op(number, bytes(64))).status == "NOTSUPP"
 
 
-@pytest.mark.parametrize("number", [7, 8, 19, 46, 47, 49, 50, 51, 54, 56])
+@pytest.mark.parametrize("number", [7, 19, 47, 49, 50, 51, 54, 56])
 def test_operations_that_we_leave_out_are_not_supported(session, number):
     assert session.run(putrootfh(), op(number, bytes(64))).status == "NOTSUPP"
 
@@ -327,4 +321,4 @@ def test_version_4_0_opens_nothing_without_a_clientid(conn):
 
 def test_version_4_2_speaks_in_the_same_sessions(session):
     session.run(putrootfh(), getfh(), minor=2).ok()
-    assert session.run(putrootfh(), op(69, bytes(28)), minor=2).status == "NOTSUPP"  # SEEK, so far
+    assert session.run(putrootfh(), op(70, bytes(64)), minor=2).status == "NOTSUPP"  # WRITE_SAME

@@ -20,7 +20,9 @@ static void a_file_is_made_with_its_attributes(void **state)
     const struct OPEN4resok *opened = &result(h, 1, OP_OPEN)->opopen.resok4;
     assert_true(opened->cinfo.atomic);
     assert_int_equal(opened->cinfo.after, opened->cinfo.before + 1);
-    assert_int_equal(opened->rflags, OPEN4_RESULT_LOCKTYPE_POSIX | OPEN4_RESULT_PRESERVE_UNLINKED);
+    /* This client can be called back, at least in principle. */
+    assert_int_equal(opened->rflags & ~OPEN4_RESULT_MAY_NOTIFY_LOCK,
+        OPEN4_RESULT_LOCKTYPE_POSIX | OPEN4_RESULT_PRESERVE_UNLINKED);
     assert_int_equal(opened->attrset.count, 2);
     assert_int_equal(opened->attrset.items[1], 1u << (FATTR4_MODE - 32));
     assert_int_equal(opened->delegation.delegation_type, OPEN_DELEGATE_NONE);
@@ -28,6 +30,26 @@ static void a_file_is_made_with_its_attributes(void **state)
     assert_int_equal(load_be32(attrs->attr_vals.data), 0640);
     assert_int_equal(fake_fs_hold_count(h->fs_a), 1);
     assert_int_equal(fake_fs_record_count(h->fs_a), 1);
+}
+
+static void what_nobody_has_is_not_returned(void **state)
+{
+    struct harness *h = *state;
+    struct createhow4 how = unchecked(h);
+    union nfs_argop4 arg = { .opdelegreturn = { .deleg_stateid = { .seqid = 1, .other = { 7 } } } };
+    compound_begin(h);
+    add_putrootfh(h);
+    add_open(h, "file", OPEN4_SHARE_ACCESS_READ, &how);
+    add_op(h, OP_DELEGRETURN, &arg);
+    assert_int_equal(compound_run(h), NFS4ERR_BAD_STATEID);
+    union nfs_argop4 dir = { .opget_dir_delegation = { .gdda_signal_deleg_avail = false } };
+    compound_begin(h);
+    add_putrootfh(h);
+    add_op(h, OP_GET_DIR_DELEGATION, &dir);
+    assert_int_equal(compound_run(h), NFS4_OK);
+    assert_int_equal(
+        result(h, 1, OP_GET_DIR_DELEGATION)->opget_dir_delegation.gddr_res_non_fatal4.gddrnf_status,
+        GDD4_UNAVAIL);
 }
 
 static void a_client_that_says_what_it_wants_learns_why_not(void **state)
@@ -316,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
         TEST(a_file_is_made_with_its_attributes),
+        TEST(what_nobody_has_is_not_returned),
         TEST(a_client_that_says_what_it_wants_learns_why_not),
         TEST(create_modes_differ_when_the_file_exists),
         TEST(an_exclusive_create_can_be_repeated),

@@ -1,0 +1,619 @@
+/*
+ * state/deleg.c - delegations: granting, conflicts, recalls, revocation (room: state).
+ *
+ * Invariants:
+ *  1. A delegation that is on its file holds the file (ops.hold) and is counted in its summary. A revoked one is
+ *     neither, and exists only for its stateid.
+ *  2. One that is RECALLED is on one of the two lists of struct state_delegs; others are on none.
+ *  3. On one file there is one write delegation and nothing else, or read delegations of different clients.
+ */
+#include "state/deleg.h"
+
+#include <stdlib.h>
+
+#include "state/internal.h"
+
+#define CONFLICT_MEMORY_S 30u /* so long nobody gets a delegation after a conflict */
+#define OPENS_LOOKED_AT   64u /* a file with more opens than that is not delegated */
+#define REVOKE_BATCH      32u
+
+void state_delegs_init(struct state_delegs *delegs)
+{
+    mutex_make(&delegs->lock);
+    list_init(&delegs->due);
+    list_init(&delegs->waiting);
+    list_init(&delegs->notices);
+}
+
+void state_delegs_fini(struct state_delegs *delegs)
+{
+    assert(list_is_empty(&delegs->due) && list_is_empty(&delegs->waiting));
+    LIST_FOR_EACH_SAFE(node, &delegs->notices)
+    {
+        list_remove(node);
+        free(LIST_ENTRY(node, struct state_lock_waiter, node));
+    }
+    mutex_unmake(&delegs->lock);
+}
+
+static struct state_summary *summary_of(struct state_files *files, const struct state_file_key *key)
+{
+    uint64_t hash = state_file_hash(key);
+    struct state_shard *shard = state_shard_of(files, key);
+    return &shard->summaries[hash % STATE_SUMMARY_COUNT];
+}
+
+bool state_deleg_may_exist(
+    struct state_files *files, const struct state_file_key *key, enum state_deleg_use use)
+{
+    const struct state_summary *summary = summary_of(files, key);
+    return atomic_load(use == STATE_USE_READ ? &summary->write_delegs : &summary->delegs) > 0;
+}
+
+bool state_files_have_delegs(const struct state_files *files)
+{
+    return atomic_load(&files->deleg_count) > 0;
+}
+
+void state_change_begin(struct state_files *files, const struct state_file_key *key)
+{
+    atomic_fetch_add(&summary_of(files, key)->changes, 1);
+}
+
+void state_change_end(struct state_files *files, const struct state_file_key *key)
+{
+    uint32_t before = atomic_fetch_sub(&summary_of(files, key)->changes, 1);
+    assert(before > 0);
+}
+
+struct state_client *state_client_by_id(struct state *state, uint64_t clientid)
+{
+    if (clientid >> 32 != state->options.boot_epoch)
+        return NULL;
+    mutex_lock(&state->lock);
+    struct state_client *client = state_index_find(&state->clients, (uint32_t)clientid);
+    if (client != NULL)
+        state_client_ref(client);
+    mutex_unlock(&state->lock);
+    return client;
+}
+
+/* ---- granting ---- */
+
+static void summary_count(struct state_summary *summary, enum state_deleg_kind kind, int change)
+{
+    atomic_fetch_add(&summary->delegs, (uint32_t)change);
+    if (kind == STATE_DELEG_WRITE)
+        atomic_fetch_add(&summary->write_delegs, (uint32_t)change);
+}
+
+/* Whether the opens of others leave room for a delegation. */
+static bool opens_permit(
+    const struct state_file *file, const struct state_client *client, enum state_deleg_kind kind)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(node, &file->opens)
+    {
+        const struct state_open *open = LIST_ENTRY(node, struct state_open, file_node);
+        if (++count > OPENS_LOOKED_AT)
+            return false;
+        if (open->client == client)
+            continue;
+        if (kind == STATE_DELEG_WRITE || (open->access & STATE_SHARE_WRITE) != 0 || open->deny != 0)
+            return false;
+    }
+    return true;
+}
+
+/* A file and a time in one word: part of its hash, and seconds of the clock. */
+static uint64_t conflict_word(const struct state_file_key *key, uint64_t now_ms)
+{
+    return (state_file_hash(key) << 24 & ~(uint64_t)UINT32_MAX) | (uint32_t)(now_ms / 1000);
+}
+
+static bool conflict_is_recent(
+    struct state_files *files, const struct state_file_key *key, uint64_t now_ms)
+{
+    uint64_t word = conflict_word(key, now_ms);
+    uint64_t last = atomic_load_explicit(&summary_of(files, key)->conflict, memory_order_relaxed);
+    return last != 0 && last >> 32 == word >> 32 &&
+           (uint32_t)word - (uint32_t)last < CONFLICT_MEMORY_S;
+}
+
+/* Puts a new delegation on its file. False, and *out_why: it may not be. */
+static bool deleg_attach_locked(struct state_deleg *deleg, struct state_file *file,
+    struct state_summary *summary, enum state_deleg_why *out_why) REQUIRES(file->shard->lock)
+{
+    *out_why = STATE_WHY_CONTENTION;
+    LIST_FOR_EACH(node, &file->delegs)
+    {
+        const struct state_deleg *other = LIST_ENTRY(node, struct state_deleg, file_node);
+        if (other->client == deleg->client) {
+            *out_why = other->kind < deleg->kind ? STATE_WHY_NOT_SUPP_UPGRADE : STATE_WHY_RESOURCE;
+            return false;
+        }
+        if (other->kind == STATE_DELEG_WRITE || deleg->kind == STATE_DELEG_WRITE)
+            return false;
+    }
+    if (!opens_permit(file, deleg->client, deleg->kind))
+        return false;
+    summary_count(summary, deleg->kind, 1);
+    if (atomic_load(&summary->changes) > 0) {
+        summary_count(summary, deleg->kind, -1);
+        return false;
+    }
+    atomic_fetch_add(&deleg->files->deleg_count, 1);
+    deleg->file = file;
+    list_add_tail(&file->delegs, &deleg->file_node);
+    return true;
+}
+
+/* The shard is the file's, which the checker of locks cannot see. */
+static bool deleg_attach(struct state_deleg *deleg, enum state_deleg_why *out_why) NO_LOCK_CHECK;
+static bool deleg_attach(struct state_deleg *deleg, enum state_deleg_why *out_why)
+{
+    struct state_shard *shard = state_shard_of(deleg->files, &deleg->key);
+    bool attached = false;
+    mutex_lock(&shard->lock);
+    struct state_file *file = state_file_find(shard, &deleg->key);
+    if (file != NULL) /* else it was closed meanwhile */
+        attached = deleg_attach_locked(deleg, file, summary_of(deleg->files, &deleg->key), out_why);
+    mutex_unlock(&shard->lock);
+    return attached;
+}
+
+static bool grant_locked(struct state_client *client, struct state_deleg *deleg,
+    enum state_deleg_why *out_why) REQUIRES(client->lock)
+{
+    struct state *state = client->server->state;
+    const struct state_options *options = &state->options;
+    *out_why = STATE_WHY_RESOURCE;
+    if (client->dead || client->deleg_count >= options->deleg_per_client_max)
+        return false;
+    if (state_handle_add(client, &deleg->handle, STATE_HANDLE_DELEG) < 0)
+        return false;
+    if (!deleg_attach(deleg, out_why)) {
+        state_index_remove(&client->handles, deleg->handle.id);
+        return false;
+    }
+    state_handle_bump(&deleg->handle);
+    list_add_tail(&client->delegs, &deleg->client_node);
+    client->deleg_count++;
+    atomic_fetch_add(&state->delegs.count, 1);
+    atomic_fetch_add(&state->delegs.granted, 1);
+    return true;
+}
+
+bool state_deleg_grant(const struct state_caller *caller, const struct state_deleg_args *args,
+    struct state_stateid *out_stateid, enum state_deleg_why *out_why)
+{
+    struct state_client *client = caller->client;
+    struct state_files *files = args->file.files;
+    struct state *state = files->state;
+    *out_why = STATE_WHY_RESOURCE;
+    if (client == NULL || client->v40 != NULL || !state_back_is_up(client) ||
+        atomic_load(&state->delegs.count) >= state->options.deleg_count_max)
+        return false;
+    if (!args->reclaim && conflict_is_recent(files, &args->file.key, caller->now_ms)) {
+        *out_why = STATE_WHY_CONTENTION;
+        return false;
+    }
+    struct state_deleg *deleg = calloc(1, sizeof *deleg);
+    if (deleg == NULL)
+        return false;
+    deleg->client = client;
+    deleg->files = files;
+    deleg->key = args->file.key;
+    deleg->kind = args->kind;
+    deleg->change = args->change;
+    deleg->size_bytes = args->size_bytes;
+    list_init(&deleg->recall_node);
+    if (files->ops->hold(files->context, args->file.key) < 0) {
+        free(deleg);
+        return false;
+    }
+    mutex_lock(&client->lock);
+    bool granted = grant_locked(client, deleg, out_why);
+    if (granted)
+        state_handle_stateid(client, &deleg->handle, out_stateid);
+    mutex_unlock(&client->lock);
+    if (!granted) {
+        files->ops->release(files->context, args->file.key);
+        free(deleg);
+    }
+    return granted;
+}
+
+/* ---- taking off ---- */
+
+/* Takes a delegation off its file, and off the lists of recalls. */
+static void deleg_detach(struct state_deleg *deleg) NO_LOCK_CHECK; /* as deleg_attach() */
+static void deleg_detach(struct state_deleg *deleg)
+{
+    struct state_file *file = deleg->file;
+    struct state_shard *shard = file->shard;
+    struct state_delegs *delegs = &deleg->files->state->delegs;
+    mutex_lock(&shard->lock);
+    list_remove(&deleg->file_node);
+    deleg->file = NULL;
+    atomic_fetch_sub(&deleg->files->deleg_count, 1);
+    summary_count(summary_of(deleg->files, &deleg->key), deleg->kind, -1);
+    mutex_lock(&delegs->lock);
+    list_remove(&deleg->recall_node);
+    mutex_unlock(&delegs->lock);
+    state_file_drop_unused(shard, file);
+    mutex_unlock(&shard->lock);
+    atomic_fetch_sub(&delegs->count, 1);
+}
+
+bool state_deleg_drop(struct state_client *client, struct state_deleg *deleg)
+{
+    bool was_held = deleg->file != NULL;
+    if (was_held) {
+        deleg_detach(deleg);
+        client->deleg_count--;
+    } else {
+        atomic_fetch_sub(&client->revoked_count, 1);
+    }
+    list_remove(&deleg->client_node);
+    state_index_remove(&client->handles, deleg->handle.id);
+    free(deleg);
+    return was_held;
+}
+
+void state_client_drop_delegs(struct state_client *client)
+{
+    assert(client->dead);
+    for (;;) {
+        mutex_lock(&client->lock);
+        if (list_is_empty(&client->delegs)) {
+            mutex_unlock(&client->lock);
+            return;
+        }
+        struct state_deleg *deleg =
+            LIST_ENTRY(client->delegs.next, struct state_deleg, client_node);
+        struct state_file_key key = deleg->key;
+        struct state_files *files = deleg->file != NULL ? deleg->files : NULL;
+        if (files != NULL)
+            state_files_enter_always(files);
+        (void)state_deleg_drop(client, deleg);
+        mutex_unlock(&client->lock);
+        if (files != NULL) {
+            files->ops->release(files->context, key);
+            state_files_leave(files);
+        }
+    }
+}
+
+/* ---- stateids ---- */
+
+static enum state_status deleg_find(struct state_client *client, const struct state_file_ref *file,
+    const struct state_stateid *stateid, struct state_deleg **out_deleg) REQUIRES(client->lock)
+{
+    struct state_handle *handle;
+    enum state_status status = state_handle_find(client, stateid, &handle);
+    if (status != STATE_OK)
+        return status;
+    if (handle->kind != STATE_HANDLE_DELEG)
+        return STATE_BAD_STATEID;
+    struct state_deleg *deleg = CONTAINER_OF(handle, struct state_deleg, handle);
+    if (deleg->files != file->files || deleg->key.inode != file->key.inode ||
+        deleg->key.generation != file->key.generation)
+        return STATE_BAD_STATEID;
+    *out_deleg = deleg;
+    return STATE_OK;
+}
+
+enum state_status state_deleg_check(const struct state_caller *caller,
+    const struct state_file_ref *file, const struct state_stateid *stateid,
+    enum state_deleg_kind *out_kind)
+{
+    struct state_client *client;
+    enum state_status status = state_caller_of_stateid(caller, stateid, &client);
+    if (status != STATE_OK)
+        return status;
+    struct state_deleg *deleg;
+    mutex_lock(&client->lock);
+    status = deleg_find(client, file, stateid, &deleg);
+    if (status == STATE_OK)
+        *out_kind = deleg->kind;
+    mutex_unlock(&client->lock);
+    state_client_put(client);
+    return status;
+}
+
+enum state_status state_deleg_return(const struct state_caller *caller,
+    const struct state_file_ref *file, const struct state_stateid *stateid)
+{
+    struct state_client *client;
+    enum state_status status = state_caller_of_stateid(caller, stateid, &client);
+    if (status != STATE_OK)
+        return status;
+    struct state_deleg *deleg;
+    bool was_held = false;
+    mutex_lock(&client->lock);
+    status = deleg_find(client, file, stateid, &deleg);
+    if (status == STATE_OK)
+        was_held = state_deleg_drop(client, deleg);
+    mutex_unlock(&client->lock);
+    state_client_put(client);
+    if (was_held)
+        file->files->ops->release(file->files->context, file->key);
+    return status;
+}
+
+enum state_status state_deleg_io(
+    struct state_handle *handle, const struct state_file_ref *file, enum state_io io)
+{
+    const struct state_deleg *deleg = CONTAINER_OF(handle, struct state_deleg, handle);
+    if (deleg->files != file->files || deleg->key.inode != file->key.inode ||
+        deleg->key.generation != file->key.generation)
+        return STATE_BAD_STATEID;
+    return io == STATE_IO_WRITE && deleg->kind != STATE_DELEG_WRITE ? STATE_OPENMODE : STATE_OK;
+}
+
+/* ---- conflicts ---- */
+
+static void recall_locked(struct state_deleg *deleg, uint64_t now_ms)
+{
+    struct state_delegs *delegs = &deleg->files->state->delegs;
+    if (deleg->phase != STATE_DELEG_GRANTED)
+        return;
+    deleg->phase = STATE_DELEG_RECALLED;
+    atomic_fetch_add(&delegs->recalled, 1);
+    mutex_lock(&delegs->lock);
+    deleg->recalled_ms = now_ms;
+    list_add_tail(&delegs->due, &deleg->recall_node);
+    mutex_unlock(&delegs->lock);
+}
+
+enum state_status state_deleg_conflict(struct state_file *file, const struct state_client *client,
+    enum state_deleg_use use, uint64_t now_ms, struct state_client **out_rival)
+{
+    struct state_client *rival = NULL;
+    enum state_status status = STATE_OK;
+    LIST_FOR_EACH(node, &file->delegs)
+    {
+        struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, file_node);
+        if (deleg->client == client || (use == STATE_USE_READ && deleg->kind != STATE_DELEG_WRITE))
+            continue;
+        status = STATE_DELAY;
+        if (state_client_is_expired(deleg->client, now_ms))
+            rival = deleg->client;
+        else
+            recall_locked(deleg, now_ms);
+    }
+    if (status != STATE_OK)
+        atomic_store_explicit(&summary_of(file->files, &file->key)->conflict,
+            conflict_word(&file->key, now_ms), memory_order_relaxed);
+    if (rival != NULL) {
+        state_client_ref(rival); /* it cannot be freed before its delegation leaves the file */
+        *out_rival = rival;
+    }
+    return status;
+}
+
+/* The shard is the file's, which the checker of locks cannot see. */
+static enum state_status clear_once(const struct state_caller *caller,
+    const struct state_file_ref *ref, enum state_deleg_use use,
+    struct state_client **out_rival) NO_LOCK_CHECK;
+static enum state_status clear_once(const struct state_caller *caller,
+    const struct state_file_ref *ref, enum state_deleg_use use, struct state_client **out_rival)
+{
+    struct state_shard *shard = state_shard_of(ref->files, &ref->key);
+    enum state_status status = STATE_OK;
+    mutex_lock(&shard->lock);
+    struct state_file *file = state_file_find(shard, &ref->key);
+    if (file != NULL)
+        status = state_deleg_conflict(file, caller->client, use, caller->now_ms, out_rival);
+    mutex_unlock(&shard->lock);
+    return status;
+}
+
+enum state_status state_deleg_clear(
+    const struct state_caller *caller, const struct state_file_ref *file, enum state_deleg_use use)
+{
+    struct state_client *rival;
+    enum state_status status;
+    do {
+        rival = NULL;
+        if (!state_deleg_may_exist(file->files, &file->key, use))
+            return STATE_OK;
+        status = clear_once(caller, file, use, &rival);
+        if (rival != NULL)
+            status = state_rival_expire(rival, caller->now_ms);
+    } while (rival != NULL && status == STATE_OK);
+    return status;
+}
+
+/* ---- CB_GETATTR ---- */
+
+/* The write delegation on a file, or NULL. */
+static struct state_deleg *writer_of(struct state_file *file) REQUIRES(file->shard->lock)
+{
+    if (file == NULL || list_is_empty(&file->delegs))
+        return NULL;
+    struct state_deleg *deleg = LIST_ENTRY(file->delegs.next, struct state_deleg, file_node);
+    return deleg->kind == STATE_DELEG_WRITE ? deleg : NULL; /* invariant 3 */
+}
+
+bool state_deleg_writer(const struct state_caller *caller, const struct state_file_ref *file,
+    struct state_deleg_writer *out) NO_LOCK_CHECK
+{
+    struct state_shard *shard = state_shard_of(file->files, &file->key);
+    mutex_lock(&shard->lock);
+    const struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
+    bool found = deleg != NULL && deleg->client != caller->client;
+    if (found)
+        *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
+            .handle = deleg->handle.id,
+            .change = deleg->change,
+            .size_bytes = deleg->size_bytes,
+            .is_modified = deleg->is_modified,
+            .is_recalled = deleg->phase != STATE_DELEG_GRANTED };
+    mutex_unlock(&shard->lock);
+    return found;
+}
+
+void state_deleg_writer_said(const struct state_file_ref *file,
+    const struct state_deleg_writer *writer, uint64_t change, uint64_t size_bytes) NO_LOCK_CHECK
+{
+    struct state_shard *shard = state_shard_of(file->files, &file->key);
+    mutex_lock(&shard->lock);
+    struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
+    if (deleg != NULL && deleg->client->id == writer->clientid &&
+        deleg->handle.id == writer->handle) {
+        deleg->change = change;
+        deleg->size_bytes = size_bytes;
+        deleg->is_modified = true;
+    }
+    mutex_unlock(&shard->lock);
+}
+
+/* ---- recalls ---- */
+
+bool state_recall_next(struct state *state, struct state_recall *out)
+{
+    struct state_delegs *delegs = &state->delegs;
+    bool found = false;
+    mutex_lock(&delegs->lock);
+    if (!list_is_empty(&delegs->due)) {
+        struct state_deleg *deleg = LIST_ENTRY(delegs->due.next, struct state_deleg, recall_node);
+        list_remove(&deleg->recall_node);
+        list_add_tail(&delegs->waiting, &deleg->recall_node);
+        deleg->retry_ms = UINT64_MAX;
+        out->clientid = deleg->client->id;
+        state_handle_stateid(deleg->client, &deleg->handle, &out->stateid);
+        out->fs_tag = deleg->files->tag;
+        out->key = deleg->key;
+        found = true;
+    }
+    mutex_unlock(&delegs->lock);
+    return found;
+}
+
+/* The delegation that a stateid names, while it is on its file; NULL: none. */
+static struct state_deleg *deleg_lookup(
+    struct state_client *client, const struct state_stateid *stateid) REQUIRES(client->lock)
+{
+    struct state_handle *handle = state_handle_lookup(client, stateid);
+    if (handle == NULL || handle->kind != STATE_HANDLE_DELEG)
+        return NULL;
+    struct state_deleg *deleg = CONTAINER_OF(handle, struct state_deleg, handle);
+    return deleg->file != NULL ? deleg : NULL;
+}
+
+void state_recall_sent(
+    struct state *state, const struct state_recall *recall, uint64_t now_ms, uint64_t retry_ms)
+{
+    struct state_client *client = state_client_by_id(state, recall->clientid);
+    if (client == NULL)
+        return;
+    mutex_lock(&client->lock);
+    struct state_deleg *deleg = deleg_lookup(client, &recall->stateid);
+    if (deleg != NULL) {
+        mutex_lock(&state->delegs.lock);
+        deleg->retry_ms = retry_ms == UINT64_MAX ? UINT64_MAX : now_ms + retry_ms;
+        mutex_unlock(&state->delegs.lock);
+    }
+    mutex_unlock(&client->lock);
+    state_client_put(client);
+}
+
+static void deleg_revoke(struct state *state, const struct state_recall *late)
+{
+    struct state_client *client = state_client_by_id(state, late->clientid);
+    if (client == NULL)
+        return;
+    struct state_files *files = NULL;
+    mutex_lock(&client->lock);
+    struct state_deleg *deleg = deleg_lookup(client, &late->stateid);
+    if (deleg != NULL) {
+        files = deleg->files;
+        state_files_enter_always(files);
+        deleg_detach(deleg);
+        deleg->phase = STATE_DELEG_REVOKED_PHASE;
+        client->deleg_count--;
+        atomic_fetch_add(&client->revoked_count, 1);
+        atomic_fetch_add(&state->delegs.revoked, 1);
+    }
+    mutex_unlock(&client->lock);
+    if (files != NULL) {
+        files->ops->release(files->context, late->key);
+        state_files_leave(files);
+    }
+    state_client_put(client);
+}
+
+/* Takes up to REVOKE_BATCH recalls that are late; makes those due whose time has come again. */
+static size_t recalls_sort(
+    struct state *state, uint64_t now_ms, struct state_recall out_late[REVOKE_BATCH])
+{
+    struct state_delegs *delegs = &state->delegs;
+    size_t count = 0;
+    mutex_lock(&delegs->lock);
+    LIST_FOR_EACH_SAFE(node, &delegs->waiting)
+    {
+        struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, recall_node);
+        if (now_ms > deleg->recalled_ms + state->options.lease_ms) {
+            if (count == REVOKE_BATCH)
+                break;
+            struct state_recall *late = &out_late[count++];
+            late->clientid = deleg->client->id;
+            late->key = deleg->key;
+            state_handle_stateid(deleg->client, &deleg->handle, &late->stateid);
+        } else if (deleg->retry_ms <= now_ms) {
+            list_remove(&deleg->recall_node);
+            list_add_tail(&delegs->due, &deleg->recall_node);
+        }
+    }
+    mutex_unlock(&delegs->lock);
+    return count;
+}
+
+void state_delegs_tick(struct state *state, uint64_t now_ms)
+{
+    struct state_recall late[REVOKE_BATCH];
+    size_t count;
+    do {
+        count = recalls_sort(state, now_ms, late);
+        for (size_t i = 0; i < count; i++)
+            deleg_revoke(state, &late[i]);
+    } while (count == REVOKE_BATCH);
+}
+
+/* ---- too many ---- */
+
+#define PRESSURE_ROUND_MS 10000u
+
+static bool pressure_begin(struct state *state, uint64_t now_ms)
+{
+    struct state_delegs *delegs = &state->delegs;
+    uint64_t max = state->options.deleg_count_max;
+    if (atomic_load(&delegs->count) <= max - max / 8)
+        return false;
+    mutex_lock(&delegs->lock);
+    bool begins = delegs->pressed_ms == 0 || now_ms >= delegs->pressed_ms + PRESSURE_ROUND_MS;
+    if (begins)
+        delegs->pressed_ms = now_ms;
+    mutex_unlock(&delegs->lock);
+    return begins;
+}
+
+bool state_deleg_pressure(struct state *state, uint64_t now_ms, uint32_t *cursor,
+    uint64_t *out_clientid, uint32_t *out_keep_count)
+{
+    if (*cursor == 0 && !pressure_begin(state, now_ms))
+        return false;
+    struct state_client *client;
+    bool found = false;
+    while (!found && state_clients_list(state, cursor, &client, 1) == 1) {
+        mutex_lock(&client->lock);
+        found = client->deleg_count > 1;
+        *out_clientid = client->id;
+        *out_keep_count = client->deleg_count / 2;
+        mutex_unlock(&client->lock);
+        state_client_put(client);
+    }
+    return found;
+}
