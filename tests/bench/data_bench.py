@@ -155,10 +155,11 @@ def arrow_scan(root):
     return dataset.to_table(columns=["timestamp", *COLUMNS])
 
 
-def timed(function, *arguments):
-    started = time.perf_counter()
-    result = function(*arguments)
-    return time.perf_counter() - started, result
+def timed(function):
+    """((seconds on the clock, seconds of processor), result)"""
+    started, processor = time.perf_counter(), time.process_time()
+    result = function()
+    return (time.perf_counter() - started, time.process_time() - processor), result
 
 
 def bench_append(build, place, symbols, rounds, rng):
@@ -210,8 +211,9 @@ def bench_reads(store, root, symbols, days, rounds):
                 frames = store.load_many([symbol], start, start + DAY)
                 data = frames[0][1]
                 if as_frames:
-                    data = pandas.DataFrame({"timestamp": pandas.to_datetime(data["timestamp_ns"], utc=True),
-                                             **{name: data[name] for name in COLUMNS}})
+                    times = pandas.DatetimeIndex(data["timestamp_ns"].view("M8[ns]")).tz_localize("UTC")
+                    data = pandas.DataFrame({"timestamp": times, **{name: data[name] for name in COLUMNS}},
+                                            copy=False)
                 count += len(data["close"])
                 del data
                 store.free(frames)
@@ -252,16 +254,20 @@ def bench_reads(store, root, symbols, days, rounds):
 
 
 def report(what, seconds, rows):
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    """Medians: time on the clock, and of processors, which other programs on the machine disturb less."""
+    medians = {name: [statistics.median(values) for values in zip(*pairs)] for name, pairs in seconds.items()}
     result = {"work": what, "rows": rows, "seconds": {}, "ratio": {}}
-    for name, values in seconds.items():
-        median = medians[name]
+    for name, pairs in seconds.items():
+        wall, processor = medians[name]
         ours = medians.get("shoal frames", medians["shoal"]) if name == "pandas" else medians["shoal"]
-        result["seconds"][name] = {"median": round(median, 4), "all": [round(v, 4) for v in values]}
+        result["seconds"][name] = {"clock": round(wall, 4), "processor": round(processor, 4),
+                                   "all": [[round(value, 4) for value in pair] for pair in pairs]}
+        ratio = ""
         if not name.startswith("shoal"):
-            result["ratio"][name] = round(median / ours, 2)
-        print(f"{what:8} {name:13} {median:8.3f} s   {rows / median / 1e6:7.2f} M rows/s"
-              f"{'' if name.startswith('shoal') else f'   {median / ours:5.2f}x'}", flush=True)
+            result["ratio"][name] = {"clock": round(wall / ours[0], 2), "processor": round(processor / ours[1], 2)}
+            ratio = f"   {wall / ours[0]:6.2f}x, of processor {processor / ours[1]:6.2f}x"
+        print(f"{what:8} {name:13} {wall:8.3f} s ({processor:7.3f} s of processor) {rows / wall / 1e6:7.2f} M rows/s"
+              f"{ratio}", flush=True)
     return result
 
 
@@ -290,7 +296,7 @@ def main():
     finally:
         shutil.rmtree(place)
     if arguments.name:
-        about = {"processors": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release(),
+        about = {"processors": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "machine": platform.machine(), "kernel": platform.release(),
                  "pandas": pandas.__version__, "pyarrow": pyarrow.__version__, "python": sys.version.split()[0],
                  "command": f"data_bench.py --symbols {arguments.symbols} --days {arguments.days} "
                             f"--rounds {arguments.rounds}"}
