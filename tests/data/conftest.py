@@ -1,4 +1,4 @@
-"""What the tests of Parquet files share: src/parquet at work, by the program parquet_tool."""
+"""What these tests share: src/parquet at work, by the program parquet_tool; a PostgreSQL server."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 
 import pytest
+
+import pg_server as pg_harness  # of tests/lib, which tests/conftest.py has put into the path
 
 BUILD = pathlib.Path(os.environ.get("SHOAL_BUILD", pathlib.Path(__file__).parents[2] / "build-asan"))
 
@@ -56,3 +58,12 @@ class Tool:
 @pytest.fixture(scope="session")
 def tool():
     return Tool()
+
+
+@pytest.fixture(scope="session")
+def pg_server():
+    """A PostgreSQL server for all tests of the session; each takes a database of its own (pg_server.new_database())."""
+    if pg_harness.find_bin() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with pg_harness.PgServer() as running:
+        yield running

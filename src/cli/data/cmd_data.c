@@ -20,6 +20,7 @@ static const struct data_verb verbs[] = {
     { "health", data_health, 0, 0, false, true, "shoal data health" },
     { "usage", data_usage, 0, 0, false, true, "shoal data usage" },
     { "compact", data_compact, 0, 2, false, true, "shoal data compact AAPL 1m" },
+    { "migrate", data_migrate, 0, 0, false, false, "shoal data migrate --from DIR --to URL" },
 };
 
 int data_say(const struct data_call *call)
@@ -165,7 +166,9 @@ static int parse_options(struct data_options *options, int *argc, char **argv)
 
 static int open_store(struct data_call *call, const struct data_verb *verb)
 {
-    struct shoal_data_options options = { .struct_size = sizeof options, .create = verb->creates };
+    struct shoal_data_options options = {
+        .struct_size = sizeof options, .create = verb->creates, .pool_min = 1
+    };
     uint64_t threads = 0;
     int status = data_number("--threads", call->options.threads, 64, &threads);
     if (status != CLI_OK)

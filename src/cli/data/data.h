@@ -47,6 +47,7 @@ int data_clean(struct data_call *call);
 int data_health(struct data_call *call);
 int data_usage(struct data_call *call);
 int data_compact(struct data_call *call);
+int data_migrate(struct data_call *call);
 
 /* Says what is in call->error. Gives CLI_FAILED, or CLI_USAGE for SHOAL_DATA_INVALID. */
 int data_say(const struct data_call *call);
