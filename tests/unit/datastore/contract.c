@@ -1,11 +1,30 @@
 /* The contract of shoal_data.h: the store of a test, and the list of the parts. */
 #include "contract.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/sys.h"
+
 static const struct contract_backend *backend_in_use;
 
 void contract_use(const struct contract_backend *backend)
 {
     backend_in_use = backend;
+}
+
+char *contract_make_directory(void)
+{
+    const char *parent = getenv("SHOAL_TEST_DIRECTORY");
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/shoal-test-data-XXXXXX", parent == NULL ? "/tmp" : parent) > 0);
+    assert_non_null(mkdtemp(path));
+    return path;
+}
+
+void contract_remove_directory(const char *path)
+{
+    assert_int_equal(sys_remove_tree(AT_FDCWD, path), 0);
 }
 
 int contract_setup(void **state)

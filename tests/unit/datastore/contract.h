@@ -32,6 +32,9 @@ struct contract {
 };
 /* The backend of the tests that follow; contract_run() says it itself. */
 void contract_use(const struct contract_backend *backend);
+/* A new directory, in SHOAL_TEST_DIRECTORY or /tmp, for backends that are one; and its removal. */
+char *contract_make_directory(void);
+void contract_remove_directory(const char *path);
 int contract_setup(void **state);
 int contract_teardown(void **state);
 #define CONTRACT_TEST(function) \

@@ -8,18 +8,6 @@
 #include "base/sys.h"
 #include "contract.h"
 
-static char *make_store(void)
-{
-    char path[] = "/tmp/shoal-test-data-XXXXXX";
-    assert_non_null(mkdtemp(path));
-    return strdup(path);
-}
-
-static void destroy_store(const char *url)
-{
-    assert_int_equal(sys_remove_tree(AT_FDCWD, url), 0);
-}
-
 static void put_file(const struct contract *contract, const char *path, const char *text)
 {
     char full[512];
@@ -184,7 +172,8 @@ static void what_cannot_be_opened_is_told(void **state)
 
 int main(void)
 {
-    const struct contract_backend backend = { make_store, destroy_store, .without_bars = false };
+    const struct contract_backend backend = { contract_make_directory, contract_remove_directory,
+        .without_bars = false };
     const struct CMUnitTest tests[] = {
         CONTRACT_TEST(the_layout_is_what_people_have),
         CONTRACT_TEST(files_of_older_programs_are_read),

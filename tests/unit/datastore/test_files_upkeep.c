@@ -11,19 +11,8 @@
 
 #define DAY 86400
 
-static char *make_store(void)
-{
-    char path[] = "/tmp/shoal-test-data-XXXXXX";
-    assert_non_null(mkdtemp(path));
-    return strdup(path);
-}
-
-static void destroy_store(const char *url)
-{
-    assert_int_equal(sys_remove_tree(AT_FDCWD, url), 0);
-}
-
-static const struct contract_backend backend = { make_store, destroy_store, .without_bars = true };
+static const struct contract_backend backend = { contract_make_directory, contract_remove_directory,
+    .without_bars = true };
 
 static int setup(void **state)
 {
