@@ -545,28 +545,35 @@ static void deleg_revoke(struct state *state, const struct state_recall *late)
     state_client_put(client);
 }
 
-/* Takes up to REVOKE_BATCH recalls that are late; makes those due whose time has come again. */
-static size_t recalls_sort(
-    struct state *state, uint64_t now_ms, struct state_recall out_late[REVOKE_BATCH])
+/* Adds the late ones of a list to `late`; makes those due whose time has come again. Gives the new count. */
+static size_t recalls_sort_locked(struct state *state, struct list *recalls, uint64_t now_ms,
+    struct state_recall late[REVOKE_BATCH], size_t count) REQUIRES(state->delegs.lock)
 {
-    struct state_delegs *delegs = &state->delegs;
-    size_t count = 0;
-    mutex_lock(&delegs->lock);
-    LIST_FOR_EACH_SAFE(node, &delegs->waiting)
+    LIST_FOR_EACH_SAFE(node, recalls)
     {
         struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, recall_node);
         if (now_ms > deleg->recalled_ms + state->options.lease_ms) {
             if (count == REVOKE_BATCH)
                 break;
-            struct state_recall *late = &out_late[count++];
-            late->clientid = deleg->client->id;
-            late->key = deleg->key;
-            state_handle_stateid(deleg->client, &deleg->handle, &late->stateid);
-        } else if (deleg->retry_ms <= now_ms) {
+            late[count].clientid = deleg->client->id;
+            late[count].key = deleg->key;
+            state_handle_stateid(deleg->client, &deleg->handle, &late[count++].stateid);
+        } else if (recalls == &state->delegs.waiting && deleg->retry_ms <= now_ms) {
             list_remove(&deleg->recall_node);
-            list_add_tail(&delegs->due, &deleg->recall_node);
+            list_add_tail(&state->delegs.due, &deleg->recall_node);
         }
     }
+    return count;
+}
+
+/* Takes note of up to REVOKE_BATCH recalls that are late. */
+static size_t recalls_sort(
+    struct state *state, uint64_t now_ms, struct state_recall out_late[REVOKE_BATCH])
+{
+    struct state_delegs *delegs = &state->delegs;
+    mutex_lock(&delegs->lock);
+    size_t count = recalls_sort_locked(state, &delegs->due, now_ms, out_late, 0);
+    count = recalls_sort_locked(state, &delegs->waiting, now_ms, out_late, count);
     mutex_unlock(&delegs->lock);
     return count;
 }
