@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/data.h"
+#include "engine/data_remap.h"
 #include "engine/reclaim.h"
 #include "engine/volume.h"
 
@@ -22,6 +22,8 @@ void background_init(struct volume *volume)
     (void)pthread_mutex_init(&background->lock.pthread, NULL);
     list_init(&background->dirty_files);
     list_init(&background->orphans);
+    list_init(&background->cuts);
+    list_init(&background->stopped_cuts);
 }
 
 void background_start(struct volume *volume)
@@ -30,6 +32,7 @@ void background_start(struct volume *volume)
     mutex_lock(&background->lock);
     background->is_started = true;
     mutex_unlock(&background->lock);
+    background_tick(volume);
 }
 
 /* A work that was given to the pool is done. */
@@ -167,6 +170,9 @@ static void reap_on_pool(void *argument)
     mutex_lock(&background->lock);
     background->is_reaping = false;
     background->reaped_ms = clock_coarse_ms();
+    mutex_unlock(&background->lock);
+    background_tick(volume); /* somebody's turn may be with a cut that came just now */
+    mutex_lock(&background->lock);
     work_ended_locked(background);
     mutex_unlock(&background->lock);
 }
@@ -207,8 +213,8 @@ void background_tick(struct volume *volume)
 {
     struct background *background = &volume->background;
     uint64_t now_ms = clock_coarse_ms();
-    bool may_reclaim =
-        now_ms - background->reaped_ms >= RECLAIM_PERIOD_MS && reclaim_is_due(volume);
+    bool may_reclaim = cut_is_due(volume) || (now_ms - background->reaped_ms >= RECLAIM_PERIOD_MS &&
+                                                 reclaim_is_due(volume));
     mutex_lock(&background->lock);
     bool may_run = background->is_started && !background->is_stopping && !volume->is_failed;
     bool write_back_now = may_run && writeback_is_due_locked(
@@ -260,7 +266,9 @@ void background_stop(struct volume *volume)
     mutex_lock(&background->lock);
     background->is_stopping = true;
     mutex_unlock(&background->lock);
+    cut_stop(volume);
     wait_until_idle(background);
+    cut_stop(volume); /* what the reaper had put back */
     if (!volume->is_failed)
         write_back(volume, true);
     wait_until_idle(background); /* the write-back's own sync */
@@ -275,5 +283,6 @@ void background_fini(struct volume *volume)
         list_remove(node);
         free(LIST_ENTRY(node, struct orphan, link));
     }
+    cut_fini(volume);
     (void)pthread_mutex_destroy(&background->lock.pthread);
 }

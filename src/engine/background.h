@@ -25,7 +25,9 @@ struct sync_waiter {
 /* Data of a removed file, or of the old map of a truncated one, that is to be deleted. */
 struct orphan {
     struct list link;
-    uint64_t id;     /* of the o record: the inode, or the map when there is no inode */
+    uint8_t kind;    /* of the record that says so: KEY_ORPHAN or KEY_OLD_MAP */
+    bool is_map;     /* there is no inode, or it lives on with another map */
+    uint64_t id;     /* in that record */
     uint64_t map_id; /* whose records go */
 };
 
@@ -46,6 +48,8 @@ struct background {
     struct pool_work writeback_work;
     /* Deleting and giving back. */
     struct list orphans;
+    struct list cuts;         /* of cut.c: each is pinned, and has the turn at its file */
+    struct list stopped_cuts; /* only pinned any more */
     bool is_reaping;
     struct pool_work reap_work;
     _Atomic uint64_t reaped_ms; /* when the reaper last ran */
@@ -74,5 +78,5 @@ MUST_CHECK int background_sync(struct volume *volume);
 /* The number of dirty blocks of a pinned inode's file may have changed; with the file's lock held.
  * A file with dirty blocks is on the list of those to be written back, with a pin of its own. */
 void background_note_dirty(struct volume *volume, struct inode *inode, struct file *file);
-/* Data to be deleted; durable in an o record already. No memory: it waits for the next opening. */
-void background_add_orphan(struct volume *volume, uint64_t id, uint64_t map_id);
+/* Data to be deleted; durable in an o or p record already. No memory: it waits for the next opening. */
+void background_add_orphan(struct volume *volume, const struct orphan *orphan);

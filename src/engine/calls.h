@@ -27,15 +27,6 @@ int call_hold(struct fs *fs, struct fs_node node);
 void call_release(struct fs *fs, struct fs_node node);
 int call_record_put(struct fs *fs, struct slice key, struct slice value);
 int call_record_delete(struct fs *fs, struct slice key);
-int call_seek(struct fs *fs, struct fs_node node, uint64_t offset, enum fs_seek_what what,
-    uint64_t *out_offset);
-int call_read_segments(struct fs *fs, struct fs_node node, struct fs_read_segments *read);
-int call_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node, uint64_t offset,
-    uint64_t size_bytes, struct fs_attr *out_attr);
-int call_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node, uint64_t offset,
-    uint64_t size_bytes, struct fs_attr *out_attr);
-int call_clone(struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how,
-    struct fs_attr *out_attr);
 int call_getxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node node, struct slice name,
     struct fs_buffer *buffer);
 int call_setxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node node,

@@ -273,7 +273,8 @@ void call_release(struct fs *fs, struct fs_node node)
     mutex_unlock(&shard->lock);
     if (is_last) {
         data_abandon(volume, inode);
-        background_add_orphan(volume, inode->id, map_id);
+        const struct orphan orphan = { .kind = KEY_ORPHAN, .id = inode->id, .map_id = map_id };
+        background_add_orphan(volume, &orphan);
     }
     inode_unpin(&volume->inodes, inode); /* of the hold */
     inode_unpin(&volume->inodes, inode);

@@ -22,6 +22,8 @@ struct seen {
     uint64_t segment_blocks, segment_seen;
     uint64_t small_blocks, small_seen;
     uint32_t link_count, links_seen;
+    uint32_t xattr_count, xattrs_seen;
+    uint32_t xattr_bytes, xattr_bytes_seen;
     uint32_t subdirs_seen;
     bool is_directory;
     bool is_orphan;
@@ -32,6 +34,7 @@ struct check {
     struct seen *seen; /* by id: records come in that order */
     size_t count;
     size_t capacity;
+    struct refs found;    /* places in maps of each block */
     struct seen **by_map; /* of files whose map has another number, and maps without an inode */
     uint64_t blocks_mapped;
     uint64_t used_bytes;
@@ -129,6 +132,8 @@ static int visit_inode(struct check *check, struct slice key, struct slice value
         .segment_blocks = record.segment_blocks,
         .small_blocks = record.small_blocks,
         .link_count = record.attr.link_count,
+        .xattr_count = record.xattr_count,
+        .xattr_bytes = record.xattr_bytes,
         .is_directory = record.attr.type == FS_DIRECTORY };
     if (record.attr.link_count > 0) {
         check->used_files++;
@@ -152,6 +157,41 @@ static int visit_orphan(struct check *check, struct slice key, struct slice valu
     }
     struct seen map = { .id = id, .map_id = id, .is_orphan = true };
     return check_add(check, &map);
+}
+
+#define NO_INODE \
+    (UINT64_C(1) << 63) /* the number of a map may be that of an inode that has another one */
+
+static int visit_old_map(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t id;
+    if (!key_parse(key, KEY_OLD_MAP, 1, &id) || value_open(&value) < 0) {
+        WRONG(check, "what=old-map-record");
+        return 0;
+    }
+    struct seen map = { .id = id | NO_INODE, .map_id = id, .is_orphan = true };
+    return check_add(check, &map);
+}
+
+static int visit_xattrs(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t numbers[2];
+    struct seen *seen = key_parse(key, KEY_XATTR, 2, numbers) ? find_id(check, numbers[0]) : NULL;
+    if (seen == NULL || value_open(&value) < 0) {
+        WRONG(check, "what=xattr-record-of-nobody");
+        return 0;
+    }
+    while (value.size > 0) {
+        struct xattr_entry entry;
+        if (xattr_entry_decode(&value, &entry) < 0 ||
+            names_hash(check->volume, entry.name) != numbers[1]) {
+            WRONG(check, "what=xattr-record inode=%" PRIu64, numbers[0]);
+            return 0;
+        }
+        seen->xattrs_seen++;
+        seen->xattr_bytes_seen += (uint32_t)(entry.name.size + entry.value.size);
+    }
+    return 0;
 }
 
 /* Counts one name for its directory, which may be unknown, and its inode. */
@@ -193,6 +233,41 @@ static int visit_name(struct check *check, struct slice key, struct slice value)
     return 0;
 }
 
+/* Counts places in maps against users. Errors: -ENOMEM. */
+static int count_block(struct check *check, uint64_t map, uint64_t address)
+{
+    struct volume *volume = check->volume;
+    int err = refs_reserve(&check->found, address);
+    if (err < 0)
+        return err;
+    refs_add(&check->found, address);
+    if (refs_more(&check->found, address) == 1)
+        check->blocks_mapped++;
+    if (!segments_is_live(&volume->segments, address))
+        WRONG(check, "what=mapped-block-not-live map=%" PRIu64 " address=%" PRIu64, map, address);
+    return 0;
+}
+
+/* Every block has the users that its count says. */
+static void check_shared(struct check *check)
+{
+    const struct refs *refs = &check->volume->refs;
+    for (uint32_t i = 0; i <= check->found.mask; i++) {
+        for (const struct ref_page *it = check->found.table[i]; it != NULL; it = it->hash_next) {
+            for (uint32_t at = 0; at < REF_PAGE_BLOCKS; at++) {
+                uint64_t address = it->index * REF_PAGE_BLOCKS + at;
+                uint32_t users = it->more[at];
+                if (users > 0 && users != 1 + refs_more(refs, address))
+                    WRONG(check, "what=users address=%" PRIu64 " seen=%u record=%u", address, users,
+                        1 + refs_more(refs, address));
+            }
+        }
+    }
+    if (check->found.total != refs->total + check->blocks_mapped)
+        WRONG(check, "what=shared seen=%" PRIu64 " record=%" PRIu64,
+            check->found.total - check->blocks_mapped, refs->total);
+}
+
 static int visit_group(struct check *check, struct slice key, struct slice value)
 {
     uint64_t numbers[2];
@@ -210,10 +285,9 @@ static int visit_group(struct check *check, struct slice key, struct slice value
         if (blocks[i].kind != BLOCK_SEGMENT)
             continue;
         seen->segment_seen++;
-        check->blocks_mapped++;
-        if (!segments_is_live(&check->volume->segments, blocks[i].address))
-            WRONG(check, "what=mapped-block-not-live map=%" PRIu64 " address=%" PRIu64, numbers[0],
-                (uint64_t)blocks[i].address);
+        int err = count_block(check, numbers[0], blocks[i].address);
+        if (err < 0)
+            return err;
     }
     return 0;
 }
@@ -246,6 +320,9 @@ static void check_counts(struct check *check)
             WRONG(check, "what=lost-inode inode=%" PRIu64, it->id);
         if (it->entry_count != it->entries_seen)
             WRONG(check, "what=entries inode=%" PRIu64, it->id);
+        if (!it->is_orphan &&
+            (it->xattr_count != it->xattrs_seen || it->xattr_bytes != it->xattr_bytes_seen))
+            WRONG(check, "what=xattrs inode=%" PRIu64, it->id);
         bool is_half_deleted = it->is_orphan; /* its record is not kept up while the data goes */
         if (!is_half_deleted &&
             (it->segment_blocks != it->segment_seen || it->small_blocks != it->small_seen))
@@ -281,18 +358,25 @@ static int compare_ids(const void *a, const void *b)
 static int check_all(struct volume *volume, uint64_t *out_error_count)
 {
     struct check check = { .volume = volume };
-    int err = visit_all(&check, KEY_INODE, visit_inode);
+    int err = refs_init(&check.found);
+    if (err == 0)
+        err = visit_all(&check, KEY_INODE, visit_inode);
     size_t inode_count = check.count;
     if (err == 0)
         err = visit_all(&check, KEY_ORPHAN, visit_orphan);
+    if (err == 0)
+        err = visit_all(&check, KEY_OLD_MAP, visit_old_map);
     if (check.count > inode_count)
         qsort(check.seen, check.count, sizeof *check.seen, compare_ids);
     if (err == 0)
         err = visit_all(&check, KEY_NAME, visit_name);
     if (err == 0)
+        err = visit_all(&check, KEY_XATTR, visit_xattrs);
+    if (err == 0)
         err = check_maps(&check);
     if (err == 0) {
         check_counts(&check);
+        check_shared(&check);
         uint64_t live = segments_live_blocks(&volume->segments);
         if (live != check.blocks_mapped)
             WRONG(&check, "what=live-blocks live=%" PRIu64 " mapped=%" PRIu64, live,
@@ -305,6 +389,7 @@ static int check_all(struct volume *volume, uint64_t *out_error_count)
         *out_error_count = check.error_count;
     }
     free(check.seen);
+    refs_fini(&check.found);
     return err;
 }
 

@@ -224,11 +224,67 @@ static void write_pendings(struct batch *batch)
     }
 }
 
+/* Blocks that others use too lose a user and stay live; the ranges of the batch are cut accordingly. Here, not
+ * before: what a request takes back (C1) must not have touched the counts. Errors: -ENOMEM. */
+static int drop_shared(struct batch *batch)
+{
+    struct refs *refs = &batch->volume->refs;
+    uint32_t old_count = batch->range_count;
+    uint64_t blocks = 0;
+    if (LIKELY(refs->total == 0))
+        return 0;
+    for (uint32_t i = 0; i < old_count; i++)
+        blocks += batch->ranges[i].is_live ? 1 : batch->ranges[i].count;
+    struct block_range *old = batch->ranges;
+    struct block_range *ranges = malloc((blocks + 1) * sizeof *ranges);
+    if (ranges == NULL || blocks > UINT32_MAX - 1) {
+        free(ranges);
+        return -ENOMEM;
+    }
+    batch->ranges = ranges;
+    batch->range_count = 0;
+    batch->range_capacity = (uint32_t)blocks + 1;
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (old[i].is_live) {
+            batch_add_range(batch, old[i].address, old[i].count, true);
+            continue;
+        }
+        for (uint32_t at = 0; at < old[i].count; at++) {
+            if (!refs_drop(refs, old[i].address + at))
+                batch_add_range(batch, old[i].address + at, 1, false);
+        }
+    }
+    free(old);
+    return 0;
+}
+
+static void write_shared(struct batch *batch)
+{
+    struct refs *refs = &batch->volume->refs;
+    struct ref_page *page;
+    while ((page = refs_take_dirty(refs)) != NULL) {
+        uint8_t value[REF_PAGE_BYTES_MAX];
+        size_t size = ref_page_encode(page, value);
+        struct key key;
+        key_make1(&key, KEY_SHARED, page->index);
+        if (size > 0) {
+            batch_put(batch, &key, slice_of(value, size));
+        } else {
+            batch_delete(batch, &key);
+            refs_forget(refs, page);
+        }
+    }
+}
+
 /* What became live and dead in this batch, and the state of the whole. */
 static int write_ranges_and_state(struct batch *batch)
 {
     struct key key;
     batch->state.batch++;
+    int err = drop_shared(batch);
+    if (err < 0)
+        return err;
+    write_shared(batch);
     if (batch->range_count > 0) {
         size_t size = 1 + batch->range_count * (size_t)BLOCK_RANGE_BYTES;
         uint8_t *value = malloc(size);

@@ -47,9 +47,10 @@ struct pending {
     struct inode_record record; /* of a file: size and block counts are the durable ones */
     bool is_changed;            /* its record is to be written */
     bool is_new;
-    bool is_gone;    /* its record is to be deleted */
-    bool sets_mtime; /* to what was asked for, maybe the past */
-    bool sets_size;  /* readers' size and space follow the record */
+    bool is_gone;     /* its record is to be deleted */
+    bool sets_mtime;  /* to what was asked for, maybe the past */
+    bool sets_size;   /* readers' size and space follow the record */
+    bool sets_xattrs; /* the database does not know them yet */
 };
 
 struct batch_name {

@@ -25,6 +25,11 @@ MUST_CHECK int map_copy(struct volume *volume, struct inode *inode, uint64_t fir
 /* Makes sure the chunk of block `first` is in memory (waits). */
 MUST_CHECK int map_load(struct volume *volume, struct inode *inode, uint64_t first);
 
+/* What the database maps, buffers with a reference, of blocks of a file whose turn the caller has and that is all
+ * durable; not through memory, which a huge file would fill. On a pool's thread. */
+MUST_CHECK int map_read(struct volume *volume, struct inode *inode, uint64_t first, uint32_t count,
+    struct block *out_blocks);
+
 /* Reads the whole block `index`, BLOCK_BYTES, as readers see it. */
 MUST_CHECK int data_read_block(
     struct volume *volume, struct inode *inode, uint64_t index, uint8_t *out_bytes);
@@ -42,6 +47,9 @@ struct commit_range {
 };
 MUST_CHECK int data_commit(
     struct volume *volume, struct inode *inode, const struct commit_range *range);
+/* Makes all of it durable for somebody who has the turn at the file: what readers see is what is durable then, until
+ * the turn is left. Errors: -EIO, -EROFS, -ESTALE: it is gone. */
+MUST_CHECK int data_commit_all_held(struct volume *volume, struct inode *inode);
 /* A block on its way into the durable map. */
 struct commit_block {
     uint64_t index;
@@ -53,6 +61,12 @@ struct commit_block {
  * its group. */
 bool map_replace_durable(struct batch *batch, struct inode_record *record, struct chunk *chunk,
     struct commit_block *commit);
+/* Keeps of a small block in memory only where it is, when its data is in the database: of files with more than
+ * SMALL_IN_MEMORY_MAX of them. */
+void data_drop_buffer(struct block *block);
+#define SMALL_IN_MEMORY_MAX 64u
+/* Puts a small block into the batch. */
+void map_put_small(struct batch *batch, uint64_t map_id, const struct commit_block *commit);
 /* Puts the record of a group, as the durable map has it, into the batch. */
 void map_put_group(struct batch *batch, uint64_t map_id, const struct chunk *chunk, uint64_t group);
 /* A removed file that nobody holds: its dirty blocks are given up. */
@@ -61,9 +75,22 @@ void data_abandon(struct volume *volume, struct inode *inode);
 MUST_CHECK int data_set_size(struct volume *volume, const struct fs_cred *cred, struct inode *inode,
     const struct fs_setattr *change);
 
+/* Makes the file at least so long, without reading permissions. */
+MUST_CHECK int data_grow(
+    struct volume *volume, const struct fs_cred *cred, struct inode *inode, uint64_t size_bytes);
+
 /* Of struct fs_ops. */
 int data_read(struct fs *fs, struct fs_node node, uint64_t offset, uint8_t *buffer, size_t size,
     struct fs_read *out);
 int data_write(
     struct fs *fs, struct fs_node node, const struct fs_write *write, struct fs_written *out);
 int data_sync(struct fs *fs, struct fs_node node, uint64_t offset, uint64_t size_bytes);
+int data_read_segments(struct fs *fs, struct fs_node node, struct fs_read_segments *read);
+int data_seek(struct fs *fs, struct fs_node node, uint64_t offset, enum fs_seek_what what,
+    uint64_t *out_offset);
+int data_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node, uint64_t offset,
+    uint64_t size_bytes, struct fs_attr *out_attr);
+int data_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node, uint64_t offset,
+    uint64_t size_bytes, struct fs_attr *out_attr);
+int data_clone(struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how,
+    struct fs_attr *out_attr);

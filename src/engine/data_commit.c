@@ -12,8 +12,6 @@
 #include "engine/data.h"
 
 #define BLOCKS_INLINE 8u
-#define SMALL_IN_MEMORY_MAX \
-    64u /* s records of a file whose data stays in memory after the commit */
 
 struct op_commit {
     struct request request;
@@ -149,7 +147,7 @@ static void finish(struct volume *volume, struct op_commit *op)
         free(op->blocks);
 }
 
-static void put_small(struct batch *batch, uint64_t map_id, const struct commit_block *commit)
+void map_put_small(struct batch *batch, uint64_t map_id, const struct commit_block *commit)
 {
     uint8_t value[9 + BLOCK_BYTES];
     const struct block_buffer *buffer = block_buffer_of(commit->block);
@@ -185,9 +183,10 @@ bool map_replace_durable(struct batch *batch, struct inode_record *record, struc
         return false; /* another commit was faster */
     bool old_small = old.kind == BLOCK_SMALL || old.kind == BLOCK_BUFFER;
     bool new_small = commit->block.kind == BLOCK_BUFFER;
+    bool new_segment = commit->block.kind == BLOCK_SEGMENT;
     commit->was_hole = old.kind == BLOCK_HOLE;
     if (new_small) {
-        put_small(batch, record->map_id, commit);
+        map_put_small(batch, record->map_id, commit);
     } else if (old_small) {
         struct key key;
         key_make2(&key, KEY_SMALL, record->map_id, commit->index);
@@ -196,11 +195,11 @@ bool map_replace_durable(struct batch *batch, struct inode_record *record, struc
     if (old.kind == BLOCK_SEGMENT)
         batch_add_range(batch, old.address, 1, false);
     record->small_blocks += (uint64_t)new_small - (uint64_t)old_small;
-    record->segment_blocks += (uint64_t)!new_small - (uint64_t)(old.kind == BLOCK_SEGMENT);
+    record->segment_blocks += (uint64_t)new_segment - (uint64_t)(old.kind == BLOCK_SEGMENT);
     chunk->durable[at] = commit->block;
     block_get(commit->block);
     block_put(old);
-    return old.kind == BLOCK_SEGMENT || !new_small;
+    return old.kind == BLOCK_SEGMENT || new_segment;
 }
 
 /* Remembers the commit for older ones that are still on their way. */
@@ -302,8 +301,8 @@ static int op_commit_execute(struct batch *batch, struct request *request)
     return 0;
 }
 
-/* Keeps of a small block only where it is; its data is in the database now. */
-static void drop_buffer(struct block *block)
+/* Its data is in the database now. */
+void data_drop_buffer(struct block *block)
 {
     struct block small = { .kind = BLOCK_SMALL, .checksum = block->checksum };
     block_put(*block);
@@ -324,9 +323,9 @@ static void op_commit_publish(struct batch *batch, struct request *request)
             !block_equal(chunk->current[at], commit->block))
             continue;
         if (op->drops_buffers && commit->block.kind == BLOCK_BUFFER) {
-            drop_buffer(&chunk->current[at]);
+            data_drop_buffer(&chunk->current[at]);
             if (chunk->durable != NULL)
-                drop_buffer(&chunk->durable[at]);
+                data_drop_buffer(&chunk->durable[at]);
         }
         chunk_set_clean_locked(file, chunk, at);
     }
@@ -366,6 +365,16 @@ int data_commit(struct volume *volume, struct inode *inode, const struct commit_
     }
     /* What was removed for good meanwhile needs no durability. */
     return err == -ESTALE ? 0 : err;
+}
+
+int data_commit_all_held(struct volume *volume, struct inode *inode)
+{
+    const struct commit_range all = { 0, UINT64_MAX, UINT64_MAX, true };
+    int err;
+    do {
+        err = inode->file == NULL ? 0 : commit_once(volume, inode, &all);
+    } while (err == -EAGAIN);
+    return err;
 }
 
 void data_abandon(struct volume *volume, struct inode *inode)

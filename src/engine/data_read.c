@@ -199,6 +199,25 @@ static int judge_failure(struct volume *volume, struct inode *inode, uint64_t fi
     return 0;
 }
 
+/* Reads blocks that were copied from the map. -EAGAIN: some have moved. */
+static int read_copied(struct volume *volume, struct inode *inode, uint64_t first,
+    const struct block *blocks, uint32_t count, uint8_t *bytes)
+{
+    int err = 0;
+    uint32_t at = 0;
+    while (at < count && err == 0) {
+        uint32_t some = count - at;
+        err = read_some(
+            volume, inode, first + at, blocks + at, &some, bytes + (size_t)at * BLOCK_BYTES);
+        if (err == -EBADMSG) {
+            int verdict = judge_failure(volume, inode, first + at, blocks + at, some);
+            err = verdict < 0 ? verdict : -EAGAIN;
+        }
+        at += some;
+    }
+    return err;
+}
+
 /* Reads `count` (up to PIECE_BLOCKS) whole blocks of one chunk. */
 static int read_piece(
     struct volume *volume, struct inode *inode, uint64_t first, uint32_t count, uint8_t *bytes)
@@ -208,17 +227,7 @@ static int read_piece(
         int err = map_copy(volume, inode, first, count, blocks);
         if (err < 0)
             return err;
-        uint32_t at = 0;
-        while (at < count && err == 0) {
-            uint32_t some = count - at;
-            err = read_some(
-                volume, inode, first + at, blocks + at, &some, bytes + (size_t)at * BLOCK_BYTES);
-            if (err == -EBADMSG) {
-                int verdict = judge_failure(volume, inode, first + at, blocks + at, some);
-                err = verdict < 0 ? verdict : -EAGAIN;
-            }
-            at += some;
-        }
+        err = read_copied(volume, inode, first, blocks, count, bytes);
         for (uint32_t i = 0; i < count; i++)
             block_put(blocks[i]);
         if (err != -EAGAIN)
@@ -297,5 +306,159 @@ int data_read(struct fs *fs, struct fs_node node, uint64_t offset, uint8_t *buff
     out->at_end = offset + inside >= attr.size_bytes;
 out:
     inode_unpin(&volume->inodes, inode);
+    return err;
+}
+
+/* A read that tells data from holes. */
+struct view {
+    struct volume *volume;
+    struct inode *inode;
+    struct fs_read_segments *read;
+    uint64_t first;
+    uint32_t count;       /* of blocks that the range touches */
+    uint64_t file_size;   /* at the moment the blocks were copied */
+    struct block *blocks; /* each with a reference */
+};
+
+/* Copies what the map says of the range, at one moment. */
+static int view_copy(struct view *view)
+{
+    struct file *file;
+    int err = data_file(view->volume, view->inode, &file);
+    uint64_t last = view->first + view->count - 1;
+    bool is_copied = false;
+    while (err == 0 && !is_copied) {
+        err = map_load(view->volume, view->inode, view->first);
+        if (err == 0)
+            err = map_load(view->volume, view->inode, last);
+        if (err < 0)
+            break;
+        struct fs_attr attr;
+        mutex_lock(&file->lock);
+        struct chunk *chunk = file_chunk_locked(file, view->first / CHUNK_BLOCKS);
+        struct chunk *next = file_chunk_locked(file, last / CHUNK_BLOCKS);
+        is_copied = chunk != NULL && next != NULL;
+        if (inode_attr(&view->volume->inodes, view->inode, &attr) != INODE_READY)
+            err = -ESTALE;
+        for (uint32_t i = 0; is_copied && err == 0 && i < view->count; i++) {
+            uint64_t index = view->first + i;
+            view->blocks[i] =
+                chunk_current(index / CHUNK_BLOCKS == view->first / CHUNK_BLOCKS ? chunk : next,
+                    (uint32_t)(index % CHUNK_BLOCKS));
+            block_get(view->blocks[i]);
+        }
+        mutex_unlock(&file->lock);
+        view->file_size = attr.size_bytes;
+    }
+    return err;
+}
+
+static void view_release(struct view *view)
+{
+    for (uint32_t i = 0; i < view->count; i++)
+        block_put(view->blocks[i]);
+}
+
+/* Fills the caller's segments; the read ends where there is no room for more. */
+static void view_segments(struct view *view)
+{
+    struct fs_read_segments *read = view->read;
+    uint64_t end = read->offset + min_u64(read->size, view->file_size - read->offset);
+    read->out_segment_count = 0;
+    uint64_t at = read->offset;
+    while (at < end) {
+        uint64_t block_end = min_u64(round_down(at, BLOCK_BYTES) + BLOCK_BYTES, end);
+        bool is_hole = view->blocks[at / BLOCK_BYTES - view->first].kind == BLOCK_HOLE;
+        uint32_t count = read->out_segment_count;
+        if (count > 0 && read->segments[count - 1].is_hole == is_hole) {
+            read->segments[count - 1].size_bytes += block_end - at;
+        } else if (count == read->segment_max) {
+            break;
+        } else {
+            read->segments[count] = (struct fs_segment){ at, block_end - at, is_hole };
+            read->out_segment_count++;
+        }
+        at = block_end;
+    }
+    read->out =
+        (struct fs_read){ .size = (size_t)(at - read->offset), .at_end = at >= view->file_size };
+}
+
+/* The bytes of what view_segments() promised. */
+static int view_bytes(const struct view *view)
+{
+    const struct fs_read_segments *read = view->read;
+    size_t done = 0;
+    int err = 0;
+    while (err == 0 && done < read->out.size) {
+        uint64_t at = read->offset + done;
+        const struct block *blocks = &view->blocks[at / BLOCK_BYTES - view->first];
+        size_t in_block = at % BLOCK_BYTES;
+        size_t left = read->out.size - done;
+        if (in_block != 0 || left < BLOCK_BYTES) {
+            uint8_t block[BLOCK_BYTES];
+            size_t part = min_size(left, BLOCK_BYTES - in_block);
+            err = read_copied(view->volume, view->inode, at / BLOCK_BYTES, blocks, 1, block);
+            memcpy(read->buffer + done, block + in_block, part);
+            done += part;
+            continue;
+        }
+        uint32_t count = (uint32_t)min_size(left / BLOCK_BYTES, PIECE_BLOCKS);
+        err = read_copied(
+            view->volume, view->inode, at / BLOCK_BYTES, blocks, count, read->buffer + done);
+        done += (size_t)count * BLOCK_BYTES;
+    }
+    return err;
+}
+
+static int read_view(struct view *view)
+{
+    for (unsigned try = 0; try < TRIES_MAX; try++) {
+        int err = view_copy(view);
+        if (err < 0)
+            return err;
+        if (view->read->offset >= view->file_size) {
+            view->read->out_segment_count = 0;
+            view->read->out = (struct fs_read){ .at_end = true };
+        } else {
+            view_segments(view);
+            err = view_bytes(view);
+        }
+        view_release(view);
+        if (err != -EAGAIN)
+            return err;
+    }
+    return -EIO;
+}
+
+int data_read_segments(struct fs *fs, struct fs_node node, struct fs_read_segments *read)
+{
+    struct view view = { .volume = volume_of(fs), .read = read };
+    struct fs_attr attr;
+    if (read->size == 0 || read->size > FS_IO_SIZE_MAX || read->segment_max == 0)
+        return -EINVAL;
+    int err = inode_acquire_node(view.volume, node, &view.inode, &attr);
+    if (err < 0)
+        return err;
+    if (attr.type != FS_REGULAR) {
+        err = attr.type == FS_DIRECTORY ? -EISDIR : -EINVAL;
+        goto out;
+    }
+    if (read->offset >= attr.size_bytes) {
+        read->out_segment_count = 0;
+        read->out = (struct fs_read){ .at_end = true };
+        goto out;
+    }
+    view.first = read->offset / BLOCK_BYTES;
+    view.count = (uint32_t)((read->offset + read->size - 1) / BLOCK_BYTES - view.first + 1);
+    view.blocks = malloc(view.count * sizeof *view.blocks);
+    if (view.blocks == NULL) {
+        err = -ENOMEM;
+        goto out;
+    }
+    err = read_view(&view);
+    free(view.blocks);
+out:
+    inode_unpin(&view.volume->inodes, view.inode);
     return err;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "engine/data.h"
+#include "engine/data_remap.h"
 #include "engine/ops.h"
 #include "fs/perm.h"
 
@@ -26,6 +26,8 @@ struct op_truncate {
     bool has_tail;     /* the block before it is kept in part: */
     struct block tail; /* its new content, a buffer */
     uint64_t old_map;  /* given to the reaper; 0: none */
+    struct cut *cut;   /* so many blocks go that they go in steps; NULL: all at once */
+    struct cut_range cut_range;
 };
 
 /* Frees what the database maps from block `first` on; the group that `first` is in is rewritten by
@@ -102,11 +104,12 @@ static int free_small(struct batch *batch, struct inode_record *record, uint64_t
 static int free_blocks(struct batch *batch, struct op_truncate *op, struct inode_record *record)
 {
     uint64_t blocks = record->segment_blocks + record->small_blocks;
-    if (op->change.size_bytes == 0 && blocks >= SWAP_BLOCKS_MIN) {
+    if (op->change.size_bytes == 0 &&
+        (blocks >= SWAP_BLOCKS_MIN || blocks > batch->volume->engine->options.step_blocks)) {
         op->old_map = record->map_id;
-        uint8_t value[2] = { 1, 1 }; /* version; a map without an inode */
+        uint8_t value[1] = { 1 };
         struct key key;
-        key_make1(&key, KEY_ORPHAN, op->old_map);
+        key_make1(&key, KEY_OLD_MAP, op->old_map);
         batch_put(batch, &key, slice_of(value, sizeof value));
         record->map_id = batch->volume->inode_next++;
         record->segment_blocks = 0;
@@ -127,6 +130,20 @@ static int split_chunk_locked(struct file *file, uint64_t index, struct chunk **
     return *out_chunk == NULL ? 0 : chunk_split_locked(file, *out_chunk);
 }
 
+/* Frees the rest of the chunk that the new end is in; the chunks behind it are freed in steps. */
+static void free_rest_of_chunk(
+    struct batch *batch, struct op_truncate *op, struct inode_record *record, struct chunk *chunk)
+{
+    uint64_t base = chunk->index * CHUNK_BLOCKS;
+    for (uint32_t at = (uint32_t)(op->first - base); at < chunk->capacity; at++) {
+        struct commit_block hole = { base + at, { .kind = BLOCK_HOLE }, false };
+        (void)map_replace_durable(batch, record, chunk, &hole);
+    }
+    for (uint64_t group = op->first / GROUP_BLOCKS; group * GROUP_BLOCKS < base + CHUNK_BLOCKS;
+         group++)
+        map_put_group(batch, record->map_id, chunk, group);
+}
+
 /* The same in memory, and the new last block. Changes nothing when it fails. */
 static int cut_durable_locked(struct batch *batch, struct file *file, struct op_truncate *op,
     struct inode_record *record) REQUIRES(file->lock)
@@ -141,6 +158,10 @@ static int cut_durable_locked(struct batch *batch, struct file *file, struct op_
     if (err < 0)
         return err;
     uint32_t from = (uint32_t)(op->first % CHUNK_BLOCKS);
+    if (op->cut != NULL && from > 0 && chunk == NULL)
+        return -EAGAIN;
+    if (op->cut != NULL && from > 0)
+        free_rest_of_chunk(batch, op, record, chunk);
     for (uint32_t at = from; chunk != NULL && at < chunk->capacity; at++) {
         block_put(chunk->durable[at]);
         chunk->durable[at] = (struct block){ .kind = BLOCK_HOLE };
@@ -154,15 +175,17 @@ static int cut_durable_locked(struct batch *batch, struct file *file, struct op_
 static int shrink(struct batch *batch, struct op_truncate *op, struct inode_record *record)
 {
     struct file *file = op->file;
-    if (file->commit_batch == batch->state.batch + 1)
+    if (op->cut == NULL && file->commit_batch == batch->state.batch + 1)
         return -EAGAIN; /* the database does not know yet what this batch mapped */
     uint32_t range_count = batch->range_count;
     uint64_t inode_next = batch->volume->inode_next;
     struct inode_record before = *record;
     store_batch_mark(batch->writes);
-    int err = free_blocks(batch, op, record);
+    int err = op->cut == NULL ? free_blocks(batch, op, record) : 0;
     if (err == 0)
-        err = batch_reserve(batch, 2);
+        err = batch_reserve(batch, CHUNK_BLOCKS + 2);
+    if (err == 0 && op->cut != NULL)
+        cut_put(batch, op->inode, record->map_id, &op->cut_range);
     if (err == 0) {
         mutex_lock(&file->lock);
         err = file->is_abandoned ? -ESTALE : cut_durable_locked(batch, file, op, record);
@@ -290,6 +313,8 @@ static void op_truncate_publish(struct batch *batch, struct request *request)
         }
         if (op->has_tail)
             replace_tail_locked(volume, file, op);
+        if (op->cut != NULL)
+            cut_show(file, &op->cut_range);
     }
     background_note_dirty(volume, op->inode, file);
     struct inode_shard *shard = inode_shard_of(&volume->inodes, op->inode->id);
@@ -299,8 +324,11 @@ static void op_truncate_publish(struct batch *batch, struct request *request)
         (record->segment_blocks + record->small_blocks + count_new_locked(file)) * BLOCK_BYTES;
     mutex_unlock(&shard->lock);
     mutex_unlock(&file->lock);
+    const struct orphan orphan = {
+        .kind = KEY_OLD_MAP, .is_map = true, .id = op->old_map, .map_id = op->old_map
+    };
     if (op->old_map != 0)
-        background_add_orphan(volume, op->old_map, op->old_map);
+        background_add_orphan(volume, &orphan);
 }
 
 /* The content of the block that the new end cuts, zeros behind it. */
@@ -329,8 +357,22 @@ static int make_tail(struct volume *volume, struct op_truncate *op)
     return 0;
 }
 
-/* With the turn taken. */
-static int set_size_once(struct volume *volume, struct op_truncate *op)
+/* Many blocks go in steps, but for those of the chunk with the new end, which must be in memory. */
+static int plan_cut(struct volume *volume, struct op_truncate *op, const struct fs_attr *attr)
+{
+    uint64_t blocks = attr->space_used_bytes / BLOCK_BYTES;
+    bool is_large = op->change.size_bytes > 0 && op->change.size_bytes < op->old_size &&
+                    blocks > volume->engine->options.step_blocks;
+    if (!is_large)
+        return 0;
+    op->cut_range =
+        (struct cut_range){ round_up(op->first, CHUNK_BLOCKS) / CHUNK_BLOCKS, CUT_END_MAX };
+    int err = op->first % CHUNK_BLOCKS == 0 ? 0 : map_load(volume, op->inode, op->first);
+    return err < 0 ? err : cut_new(&op->cut);
+}
+
+/* With the turn taken; *out_is_left says that the reaper has it now. */
+static int set_size_once(struct volume *volume, struct op_truncate *op, bool *out_is_left)
 {
     struct fs_attr attr;
     if (inode_attr(&volume->inodes, op->inode, &attr) != INODE_READY)
@@ -340,7 +382,16 @@ static int set_size_once(struct volume *volume, struct op_truncate *op)
     op->request.frees_space = op->change.size_bytes < op->old_size;
     int err = make_tail(volume, op);
     if (err == 0)
+        err = plan_cut(volume, op, &attr);
+    if (err == 0)
         err = committer_submit(&volume->committer, &op->request);
+    if (err == 0 && op->cut != NULL) {
+        *out_is_left = true;
+        cut_start(volume, op->cut, op->inode);
+        op->cut = NULL;
+    }
+    cut_free(op->cut);
+    op->cut = NULL;
     if (op->has_tail)
         block_put(op->tail);
     op->has_tail = false;
@@ -365,10 +416,49 @@ int data_set_size(struct volume *volume, const struct fs_cred *cred, struct inod
     int err = data_file(volume, inode, &op.file);
     if (err < 0)
         return err;
+    bool is_left = false;
     do {
         gate_enter(&op.file->gate);
-        err = set_size_once(volume, &op);
-        gate_leave(&op.file->gate);
+        err = set_size_once(volume, &op, &is_left);
+        if (!is_left)
+            gate_leave(&op.file->gate);
     } while (err == -EAGAIN);
+    return err;
+}
+
+/* With the turn taken. */
+static int grow_once(struct volume *volume, struct op_truncate *op)
+{
+    struct fs_attr attr;
+    if (inode_attr(&volume->inodes, op->inode, &attr) != INODE_READY)
+        return -ESTALE;
+    bool is_left = false;
+    if (attr.size_bytes < op->change.size_bytes)
+        return set_size_once(volume, op, &is_left);
+    struct op_setattr touch = { .request = { .execute = op_setattr_execute },
+        .inode = op->inode,
+        .change = { .mtime_how = FS_TIME_SERVER } };
+    touch.change.mode = perm_mode_after_write(op->cred, &attr);
+    touch.change.set_mode = touch.change.mode != attr.mode;
+    return committer_submit(&volume->committer, &touch.request);
+}
+
+int data_grow(
+    struct volume *volume, const struct fs_cred *cred, struct inode *inode, uint64_t size_bytes)
+{
+    struct op_truncate op = { .request = { .execute = op_truncate_execute,
+                                  .publish = op_truncate_publish },
+        .cred = cred,
+        .inode = inode,
+        .change = { .set_size = true, .size_bytes = size_bytes, .size_by_open_file = true } };
+    int err = data_file(volume, inode, &op.file);
+    while (err == 0) {
+        gate_enter(&op.file->gate);
+        err = grow_once(volume, &op);
+        gate_leave(&op.file->gate);
+        if (err != -EAGAIN)
+            break;
+        err = 0;
+    }
     return err;
 }

@@ -15,6 +15,7 @@
 #define SEGMENT_BLOCKS_DEFAULT     16384u
 #define SMALL_FILE_BYTES_DEFAULT   8192u
 #define DIR_NAMES_DEFAULT          262144u
+#define STEP_BLOCKS_DEFAULT        65536u
 #define SYNC_THREADS               3u
 #define DIRTY_AGE_MS_DEFAULT       30000u
 
@@ -104,6 +105,7 @@ int engine_new(const struct engine_options *options, struct engine **out_engine)
     set_default_u32(&engine->options.segment_blocks, SEGMENT_BLOCKS_DEFAULT);
     set_default_u32(&engine->options.small_file_bytes, SMALL_FILE_BYTES_DEFAULT);
     set_default_u32(&engine->options.dir_names_max, DIR_NAMES_DEFAULT);
+    set_default_u32(&engine->options.step_blocks, STEP_BLOCKS_DEFAULT);
     set_default_u32(&engine->options.dirty_age_ms, DIRTY_AGE_MS_DEFAULT);
     uint32_t blocks = engine->options.segment_blocks;
     assert(blocks >= SEGMENT_BLOCKS_MIN && blocks <= SEGMENT_BLOCKS_MAX &&

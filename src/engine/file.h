@@ -75,6 +75,13 @@ struct commit_done {
 
 #define OVERTAKERS_MAX 128u
 
+struct cut_range {
+    uint64_t first; /* chunk */
+    uint64_t end;   /* the first behind it; 0: there is none */
+};
+
+#define CUT_END_MAX (UINT64_C(1) << 40)
+
 struct file {
     struct mutex lock;
     struct gate gate;
@@ -93,6 +100,8 @@ struct file {
     uint64_t version; /* grows when durable blocks change; tells a stale load from a good one */
     uint64_t commit_batch; /* the last batch that committed blocks; the committer's */
     bool is_abandoned;     /* removed for good: nothing is written any more */
+    struct cut_range cut;  /* chunks that are holes though the database still maps blocks there; the
+                            * reaper that frees them holds `gate` meanwhile */
     uint64_t *discarded;   /* addresses to be given up once no commit is in flight */
     uint32_t discarded_count;
     uint32_t discarded_capacity;

@@ -1,7 +1,8 @@
 /*
  * engine/gate.h - a turn: who enters has it alone until leaving; the others wait in order, as
  * fibers or threads. Unlike a lock it may be held across waits for storage; never for a client. The
- * holder must not enter another gate, except that of the segments, which is always the inner one.
+ * holder must not enter another gate, except that of the segments, which is always the inner one; a clone takes
+ * those of two files, in the order of their inode numbers.
  */
 #pragma once
 

@@ -6,7 +6,9 @@
 #include "base/bytes.h"
 
 #define VALUE_VERSION     1u
-#define INODE_FIXED_BYTES 147u
+#define INODE_VERSION     2u
+#define INODE_FIXED_BYTES 155u
+#define INODE_1_BYTES     147u /* version 1 has no extended attributes */
 #define RANGE_LIVE        UINT32_C(0x80000000)
 
 void key_make0(struct key *out_key, enum key_kind kind)
@@ -48,14 +50,19 @@ bool key_parse(struct slice key, enum key_kind kind, unsigned count, uint64_t *o
     return true;
 }
 
-int value_open(struct slice *value)
+static int value_open_as(struct slice *value, uint8_t version_max)
 {
     if (value->size < 1 || value->data[0] == 0)
         return -EBADMSG;
-    if (value->data[0] > VALUE_VERSION)
+    if (value->data[0] > version_max)
         return -EPROTO;
     *value = slice_of(value->data + 1, value->size - 1);
     return 0;
+}
+
+int value_open(struct slice *value)
+{
+    return value_open_as(value, VALUE_VERSION);
 }
 
 /* A place in a record: fields go one after the other. */
@@ -113,7 +120,7 @@ static struct fs_time take_time(const uint8_t **from)
 size_t inode_record_encode(const struct inode_record *record, struct slice symlink, uint8_t *out)
 {
     const struct fs_attr *attr = &record->attr;
-    uint8_t *to = put8(out, VALUE_VERSION);
+    uint8_t *to = put8(out, INODE_VERSION);
     to = put8(to, (uint8_t)attr->type);
     to = put16(to, (uint16_t)attr->mode);
     to = put8(to, record->has_verifier ? 1 : 0);
@@ -136,6 +143,8 @@ size_t inode_record_encode(const struct inode_record *record, struct slice symli
     to = put64(to, record->small_blocks);
     memcpy(to, record->verifier, FS_VERIFIER_SIZE);
     to += FS_VERIFIER_SIZE;
+    to = put32(to, record->xattr_count);
+    to = put32(to, record->xattr_bytes);
     to = put16(to, (uint16_t)symlink.size);
     assert(to == out + INODE_FIXED_BYTES);
     if (symlink.size > 0)
@@ -148,10 +157,12 @@ int inode_record_decode(
 {
     const uint8_t *whole = value.data;
     size_t whole_size = value.size;
-    int err = value_open(&value);
+    int err = value_open_as(&value, INODE_VERSION);
     if (err < 0)
         return err;
-    if (whole_size < INODE_FIXED_BYTES)
+    bool is_first = whole[0] == 1;
+    size_t fixed_bytes = is_first ? INODE_1_BYTES : INODE_FIXED_BYTES;
+    if (whole_size < fixed_bytes)
         return -EBADMSG;
     struct inode_record record = { 0 };
     struct fs_attr *attr = &record.attr;
@@ -179,13 +190,17 @@ int inode_record_decode(
     record.small_blocks = take64(&from);
     memcpy(record.verifier, from, FS_VERIFIER_SIZE);
     from += FS_VERIFIER_SIZE;
+    if (!is_first) {
+        record.xattr_count = take32(&from);
+        record.xattr_bytes = take32(&from);
+    }
     size_t symlink_size = load_be16(from);
-    if (symlink_size != whole_size - INODE_FIXED_BYTES || attr->type < FS_REGULAR ||
+    if (symlink_size != whole_size - fixed_bytes || attr->type < FS_REGULAR ||
         attr->type > FS_CHARACTER || attr->size_bytes > FS_FILE_SIZE_MAX)
         return -EBADMSG;
     attr->space_used_bytes = (record.segment_blocks + record.small_blocks) * BLOCK_BYTES;
     *out_record = record;
-    *out_symlink = slice_of(whole + INODE_FIXED_BYTES, symlink_size);
+    *out_symlink = slice_of(whole + fixed_bytes, symlink_size);
     return 0;
 }
 
@@ -210,6 +225,35 @@ int name_entry_decode(struct slice *value, struct name_entry *out_entry)
     out_entry->inode = load_be64(value->data + 1);
     out_entry->name = slice_of(value->data + 10, name_size);
     *value = slice_of(value->data + 10 + name_size, value->size - 10 - name_size);
+    return 0;
+}
+
+size_t xattr_entry_encode(const struct xattr_entry *entry, uint8_t *out)
+{
+    assert(entry->name.size >= 1 && entry->name.size <= FS_XATTR_NAME_SIZE_MAX);
+    uint8_t *to = put8(put8(out, entry->slot), (uint8_t)entry->name.size);
+    to = put32(to, (uint32_t)entry->value.size);
+    memcpy(to, entry->name.data, entry->name.size);
+    if (entry->value.size > 0)
+        memcpy(to + entry->name.size, entry->value.data, entry->value.size);
+    return XATTR_ENTRY_BYTES + entry->name.size + entry->value.size;
+}
+
+int xattr_entry_decode(struct slice *value, struct xattr_entry *out_entry)
+{
+    if (value->size < XATTR_ENTRY_BYTES)
+        return -EBADMSG;
+    size_t name_size = value->data[1];
+    size_t value_size = load_be32(value->data + 2);
+    size_t left = value->size - XATTR_ENTRY_BYTES;
+    if (name_size == 0 || left < name_size || value_size > left - name_size ||
+        value_size > FS_XATTR_VALUE_SIZE_MAX)
+        return -EBADMSG;
+    const uint8_t *from = value->data + XATTR_ENTRY_BYTES;
+    out_entry->slot = value->data[0];
+    out_entry->name = slice_of(from, name_size);
+    out_entry->value = slice_of(from + name_size, value_size);
+    *value = slice_of(from + name_size + value_size, left - name_size - value_size);
     return 0;
 }
 

@@ -28,7 +28,11 @@ enum key_kind {
     KEY_NAME = 'd',    /* d directory name-hash */
     KEY_GROUP = 'x',   /* x map group */
     KEY_SMALL = 's',   /* s map block */
-    KEY_ORPHAN = 'o',  /* o inode-or-map */
+    KEY_ORPHAN = 'o',  /* o inode */
+    KEY_OLD_MAP = 'p', /* p map */
+    KEY_CUT = 't',     /* t inode */
+    KEY_XATTR = 'a',   /* a inode name-hash */
+    KEY_SHARED = 'r',  /* r block-address / REF_PAGE_BLOCKS */
     KEY_SEGMENT = 'g', /* g segment */
     KEY_FREED = 'f',   /* f batch */
     KEY_RECORD = 'c',  /* c, then the protocol's own key */
@@ -61,7 +65,9 @@ struct inode_record {
     uint64_t map_id;         /* of a regular file: names its x and s records */
     uint64_t segment_blocks; /* of a regular file: mapped in x records */
     uint64_t small_blocks;   /* of a regular file: s records */
-    bool has_verifier;       /* made by FS_CREATE_EXCLUSIVE */
+    uint32_t xattr_count;
+    uint32_t xattr_bytes; /* of their names and values */
+    bool has_verifier;    /* made by FS_CREATE_EXCLUSIVE */
     uint8_t verifier[FS_VERIFIER_SIZE];
 };
 
@@ -77,6 +83,19 @@ struct name_entry {
     uint64_t inode;
     struct slice name;
 };
+
+/* One extended attribute in the value of an `a` record, which holds all of one hash. */
+struct xattr_entry {
+    uint8_t slot;
+    struct slice name;
+    struct slice value;
+};
+
+#define XATTR_ENTRY_BYTES 6u /* besides name and value */
+
+size_t xattr_entry_encode(const struct xattr_entry *entry, uint8_t *out);
+/* As name_entry_decode(). */
+MUST_CHECK int xattr_entry_decode(struct slice *value, struct xattr_entry *out_entry);
 
 #define NAME_ENTRY_BYTES_MAX (10u + FS_NAME_SIZE_MAX)
 

@@ -43,6 +43,7 @@ struct load_call {
     int result;           /* -EAGAIN: the map changed meanwhile */
 };
 
+/* Of one chunk. */
 static int load_groups(struct load_call *call)
 {
     uint64_t first = call->chunk * (CHUNK_BLOCKS / GROUP_BLOCKS);
@@ -172,10 +173,11 @@ static int load_chunk(
     struct load_call call = { .volume = volume, .inode = inode, .file = file, .chunk = index };
     mutex_lock(&file->lock);
     call.version = file->version;
+    bool is_cut = index >= file->cut.first && index < file->cut.end;
     mutex_unlock(&file->lock);
     struct inode_shard *shard = inode_shard_of(&volume->inodes, inode->id);
     mutex_lock(&shard->lock);
-    bool is_inside = index * CHUNK_BLOCKS * BLOCK_BYTES < inode->durable_size;
+    bool is_inside = !is_cut && index * CHUNK_BLOCKS * BLOCK_BYTES < inode->durable_size;
     call.map_id = inode->record.map_id;
     call.has_segment_blocks = is_inside && inode->record.segment_blocks > 0;
     call.has_small_blocks = is_inside && inode->record.small_blocks > 0;
@@ -247,4 +249,38 @@ int map_copy(struct volume *volume, struct inode *inode, uint64_t first, uint32_
         if (err < 0 && err != -EAGAIN)
             return err;
     }
+}
+
+int map_read(struct volume *volume, struct inode *inode, uint64_t first, uint32_t count,
+    struct block *out_blocks)
+{
+    struct load_call call = { .volume = volume, .inode = inode };
+    struct inode_shard *shard = inode_shard_of(&volume->inodes, inode->id);
+    mutex_lock(&shard->lock);
+    call.map_id = inode->record.map_id;
+    bool has_segment_blocks = inode->record.segment_blocks > 0;
+    bool has_small_blocks = inode->record.small_blocks > 0;
+    mutex_unlock(&shard->lock);
+    uint32_t done = 0;
+    int err = 0;
+    while (err == 0 && done < count) {
+        struct block blocks[CHUNK_BLOCKS] = { 0 };
+        uint32_t from = (uint32_t)((first + done) % CHUNK_BLOCKS);
+        uint32_t part = min_u32(count - done, CHUNK_BLOCKS - from);
+        call.chunk = (first + done) / CHUNK_BLOCKS;
+        call.blocks = blocks;
+        if (has_segment_blocks)
+            err = load_groups(&call);
+        if (err == 0 && has_small_blocks)
+            err = load_small(&call);
+        for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
+            bool is_wanted = err == 0 && i >= from && i < from + part;
+            if (is_wanted)
+                out_blocks[done + i - from] = blocks[i];
+            else
+                block_put(blocks[i]);
+        }
+        done += part;
+    }
+    return err == -EBADMSG || err == -EPROTO ? -EIO : err;
 }

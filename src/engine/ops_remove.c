@@ -31,7 +31,7 @@ void victim_unlink(struct batch *batch, struct pending *pending)
     bool is_held = inode->holds > 0;
     inode->is_doomed = !is_held;
     mutex_unlock(&shard->lock);
-    bool has_data = record->segment_blocks + record->small_blocks > 0;
+    bool has_data = record->segment_blocks + record->small_blocks + record->xattr_count > 0;
     if (is_held || has_data) {
         struct key key;
         key_make1(&key, KEY_ORPHAN, inode->id);
@@ -54,8 +54,9 @@ void victim_publish(struct volume *volume, struct inode *inode)
     mutex_unlock(&shard->lock);
     if (is_dirty)
         data_abandon(volume, inode);
+    const struct orphan orphan = { .kind = KEY_ORPHAN, .id = inode->id, .map_id = map_id };
     if (is_orphan)
-        background_add_orphan(volume, inode->id, map_id);
+        background_add_orphan(volume, &orphan);
 }
 
 /* Takes the name away. A removed directory has lost its last name; a file one of maybe several.

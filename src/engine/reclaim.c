@@ -10,66 +10,81 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/data_remap.h"
 #include "engine/volume.h"
 
-#define STEP_RECORDS       512u  /* of one batch */
 #define PUNCHES_MAX        256u  /* of one run */
 #define CHECKPOINT_BATCHES 4096u /* after so many, their f records are folded */
 
 struct op_reap {
     struct request request;
     struct orphan *orphan;
-    struct key keys[STEP_RECORDS]; /* x and s records that go */
-    uint32_t key_count;
-    struct block_range ranges[STEP_RECORDS * 4]; /* their blocks */
-    uint32_t range_count;
+    struct reclaim_step step;
     bool is_last; /* nothing is left: the o and i records go */
 };
+
+void reclaim_step_init(struct reclaim_step *step)
+{
+    step->key_count = 0;
+    step->range_count = 0;
+    step->segment_blocks = 0;
+    step->small_blocks = 0;
+}
+
+void reclaim_step_apply(struct batch *batch, const struct reclaim_step *step)
+{
+    for (uint32_t i = 0; i < step->key_count; i++)
+        batch_delete(batch, &step->keys[i]);
+    for (uint32_t i = 0; i < step->range_count; i++)
+        batch_add_range(batch, step->ranges[i].address, step->ranges[i].count, false);
+}
 
 static int op_reap_execute(struct batch *batch, struct request *request)
 {
     struct op_reap *op = CONTAINER_OF(request, struct op_reap, request);
-    int err = batch_reserve(batch, op->range_count);
+    int err = batch_reserve(batch, op->step.range_count);
     if (err < 0)
         return err;
-    for (uint32_t i = 0; i < op->key_count; i++)
-        batch_delete(batch, &op->keys[i]);
-    for (uint32_t i = 0; i < op->range_count; i++)
-        batch_add_range(batch, op->ranges[i].address, op->ranges[i].count, false);
-    if (op->is_last) {
-        struct key key;
-        key_make1(&key, KEY_ORPHAN, op->orphan->id);
-        batch_delete(batch, &key);
-        key_make1(
-            &key, KEY_INODE, op->orphan->id); /* an old map has none; deleting nothing is fine */
-        batch_delete(batch, &key);
-    }
+    reclaim_step_apply(batch, &op->step);
+    if (!op->is_last)
+        return 0;
+    struct key key;
+    key_make1(&key, (enum key_kind)op->orphan->kind, op->orphan->id);
+    batch_delete(batch, &key);
+    if (op->orphan->is_map) /* its number may be that of an inode that lives */
+        return 0;
+    key_make1(&key, KEY_INODE, op->orphan->id);
+    batch_delete(batch, &key);
+    key_make1(&key, KEY_CUT, op->orphan->id); /* if it was being cut; else nothing is deleted */
+    batch_delete(batch, &key);
     return 0;
 }
 
-static bool add_ranges(struct op_reap *op, const struct block *blocks)
+static bool add_ranges(struct reclaim_step *step, const struct block *blocks)
 {
-    if (ARRAY_SIZE(op->ranges) - op->range_count < GROUP_BLOCKS)
+    if (ARRAY_SIZE(step->ranges) - step->range_count < GROUP_BLOCKS)
         return false;
     for (uint32_t i = 0; i < GROUP_BLOCKS; i++) {
         if (blocks[i].kind != BLOCK_SEGMENT)
             continue;
-        struct block_range *last = op->range_count == 0 ? NULL : &op->ranges[op->range_count - 1];
+        struct block_range *last =
+            step->range_count == 0 ? NULL : &step->ranges[step->range_count - 1];
+        step->segment_blocks++;
         if (last != NULL && last->address + last->count == blocks[i].address)
             last->count++;
         else
-            op->ranges[op->range_count++] = (struct block_range){ blocks[i].address, 1, false };
+            step->ranges[step->range_count++] = (struct block_range){ blocks[i].address, 1, false };
     }
     return true;
 }
 
-/* Collects records of one kind while there is room: 1: that was all; 0: more is left. */
-static int collect(struct volume *volume, struct op_reap *op, enum key_kind kind)
+int reclaim_collect(struct volume *volume, struct reclaim_step *step, enum key_kind kind,
+    const struct reclaim_range *range)
 {
     struct key from;
     struct key end;
-    key_make1(&from, kind, op->orphan->map_id);
-    key_make1(&end, kind, op->orphan->map_id + 1);
+    key_make2(&from, kind, range->id, range->first);
+    key_make2(&end, kind, range->id, range->end);
     struct store_iterator *iterator;
     int err = store_scan(volume->store, &from, &end, &iterator);
     if (err < 0)
@@ -88,14 +103,30 @@ static int collect(struct volume *volume, struct op_reap *op, enum key_kind kind
             err = -EBADMSG;
             break;
         }
-        if (op->key_count == STEP_RECORDS || !add_ranges(op, blocks)) {
+        if (step->key_count == RECLAIM_RECORDS || !add_ranges(step, blocks)) {
             result = 0;
             break;
         }
-        key_make2(&op->keys[op->key_count++], kind, numbers[0], numbers[1]);
+        key_make2(&step->keys[step->key_count++], kind, numbers[0], numbers[1]);
+        step->small_blocks += kind == KEY_SMALL;
     }
     store_scan_end(iterator);
     return err < 0 ? err : result;
+}
+
+static int collect_all(struct volume *volume, struct op_reap *op)
+{
+    const struct reclaim_range map = { op->orphan->map_id, 0, UINT64_MAX };
+    const struct reclaim_range inode = { op->orphan->id, 0, UINT64_MAX };
+    reclaim_step_init(&op->step);
+    op->is_last = false;
+    int err = reclaim_collect(volume, &op->step, KEY_GROUP, &map);
+    if (err == 1)
+        err = reclaim_collect(volume, &op->step, KEY_SMALL, &map);
+    if (err == 1 && !op->orphan->is_map)
+        err = reclaim_collect(volume, &op->step, KEY_XATTR, &inode);
+    op->is_last = err == 1;
+    return min_int(err, 0);
 }
 
 /* Deletes all data of one orphan. */
@@ -108,27 +139,23 @@ static int reap(struct volume *volume, struct orphan *orphan)
     do {
         op->request = (struct request){ .execute = op_reap_execute, .frees_space = true };
         op->orphan = orphan;
-        op->key_count = 0;
-        op->range_count = 0;
-        int groups = collect(volume, op, KEY_GROUP);
-        int small = groups == 1 ? collect(volume, op, KEY_SMALL) : 0;
-        op->is_last = groups == 1 && small == 1;
-        err = groups < 0 ? groups : small < 0 ? small : 0;
+        err = collect_all(volume, op);
         if (err == 0)
             err = committer_submit(&volume->committer, &op->request);
+        while (!volume->background.is_stopping && cut_run(volume))
+            continue; /* somebody may wait for these */
     } while (err == 0 && !op->is_last && !volume->background.is_stopping);
     free(op);
     return err;
 }
 
-void background_add_orphan(struct volume *volume, uint64_t id, uint64_t map_id)
+void background_add_orphan(struct volume *volume, const struct orphan *what)
 {
     struct background *background = &volume->background;
     struct orphan *orphan = malloc(sizeof *orphan);
     if (orphan == NULL)
         return;
-    orphan->id = id;
-    orphan->map_id = map_id;
+    *orphan = *what;
     mutex_lock(&background->lock);
     list_add_tail(&background->orphans, &orphan->link);
     mutex_unlock(&background->lock);
@@ -211,12 +238,15 @@ bool reclaim_is_due(struct volume *volume)
     mutex_lock(&background->lock);
     bool has_orphans = !list_is_empty(&background->orphans);
     mutex_unlock(&background->lock);
-    return has_orphans || segments_reclaim_is_due(&volume->segments) || checkpoint_is_due(volume);
+    return has_orphans || cut_is_due(volume) || segments_reclaim_is_due(&volume->segments) ||
+           checkpoint_is_due(volume);
 }
 
 void reclaim_run(struct volume *volume)
 {
     struct orphan *orphan;
+    while (!volume->background.is_stopping && cut_run(volume))
+        continue;
     while (!volume->background.is_stopping && (orphan = next_orphan(volume)) != NULL) {
         int err = reap(volume, orphan);
         if (err < 0 && !volume->is_failed)
@@ -229,15 +259,17 @@ void reclaim_run(struct volume *volume)
         LOG_WARN("freed blocks could not be folded", "fs=%s", volume->fs_id);
 }
 
-/* Whose data the o record is about. */
-static int orphan_map(struct volume *volume, uint64_t id, struct slice value, uint64_t *out_map)
+/* Whose data the record is about. */
+static int orphan_decode(struct volume *volume, struct slice value, struct orphan *orphan)
 {
-    *out_map = id;
     int err = value_open(&value);
-    if (err < 0 || (value.size >= 1 && value.data[0] == 1))
-        return err; /* a map without an inode */
+    orphan->map_id = orphan->id;
+    orphan->is_map =
+        orphan->kind == KEY_OLD_MAP || (value.size >= 1 && value.data[0] == 1); /* version 1 */
+    if (err < 0 || orphan->is_map)
+        return err;
     struct key key;
-    key_make1(&key, KEY_INODE, id);
+    key_make1(&key, KEY_INODE, orphan->id);
     struct store_value stored;
     err = store_get(volume->store, &key, &stored);
     if (err == -ENOENT)
@@ -246,19 +278,19 @@ static int orphan_map(struct volume *volume, uint64_t id, struct slice value, ui
         return err;
     struct inode_record record;
     struct slice symlink;
-    err = inode_record_decode(stored.data, id, &record, &symlink);
+    err = inode_record_decode(stored.data, orphan->id, &record, &symlink);
     if (err == 0)
-        *out_map = record.map_id;
+        orphan->map_id = record.map_id;
     store_value_release(&stored);
     return err;
 }
 
-int reclaim_load_orphans(struct volume *volume)
+static int load_orphans_of(struct volume *volume, enum key_kind kind)
 {
     struct key from;
     struct key end;
-    key_make0(&from, KEY_ORPHAN);
-    key_make0(&end, (enum key_kind)(KEY_ORPHAN + 1));
+    key_make0(&from, kind);
+    key_make0(&end, (enum key_kind)(kind + 1));
     struct store_iterator *iterator;
     int err = store_scan(volume->store, &from, &end, &iterator);
     if (err < 0)
@@ -266,16 +298,21 @@ int reclaim_load_orphans(struct volume *volume)
     struct slice name;
     struct slice value;
     while ((err = store_scan_next(iterator, &name, &value)) == 1) {
-        uint64_t id;
-        uint64_t map_id;
+        struct orphan orphan = { .kind = (uint8_t)kind };
         err =
-            key_parse(name, KEY_ORPHAN, 1, &id) ? orphan_map(volume, id, value, &map_id) : -EBADMSG;
+            key_parse(name, kind, 1, &orphan.id) ? orphan_decode(volume, value, &orphan) : -EBADMSG;
         if (err < 0)
             break;
-        background_add_orphan(volume, id, map_id);
+        background_add_orphan(volume, &orphan);
     }
     store_scan_end(iterator);
     return err;
+}
+
+int reclaim_load_orphans(struct volume *volume)
+{
+    int err = load_orphans_of(volume, KEY_ORPHAN);
+    return err < 0 ? err : load_orphans_of(volume, KEY_OLD_MAP);
 }
 
 static int load_segment_records(struct volume *volume)
@@ -294,6 +331,29 @@ static int load_segment_records(struct volume *volume)
         uint64_t id;
         err = key_parse(name, KEY_SEGMENT, 1, &id) ? segments_load(&volume->segments, id, value)
                                                    : -EBADMSG;
+        if (err < 0)
+            break;
+    }
+    store_scan_end(iterator);
+    return err;
+}
+
+static int load_shared(struct volume *volume)
+{
+    struct key from;
+    struct key end;
+    key_make0(&from, KEY_SHARED);
+    key_make0(&end, (enum key_kind)(KEY_SHARED + 1));
+    struct store_iterator *iterator;
+    int err = store_scan(volume->store, &from, &end, &iterator);
+    if (err < 0)
+        return err;
+    struct slice name;
+    struct slice value;
+    while ((err = store_scan_next(iterator, &name, &value)) == 1) {
+        uint64_t index;
+        err = key_parse(name, KEY_SHARED, 1, &index) ? refs_load(&volume->refs, index, value)
+                                                     : -EBADMSG;
         if (err < 0)
             break;
     }
@@ -324,6 +384,8 @@ static int apply_freed(struct volume *volume, struct slice value)
 int reclaim_load_segments(struct volume *volume, const struct volume_state *state)
 {
     int err = load_segment_records(volume);
+    if (err == 0)
+        err = load_shared(volume);
     if (err < 0)
         return err;
     struct key from;

@@ -15,9 +15,10 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/sys.h"
+#include "engine/data_remap.h"
 #include "engine/reclaim.h"
 
-#define FORMAT_VERSION    1
+#define FORMAT_VERSION    2
 #define FORMAT_SIZE_MAX   512u
 #define SPACE_CHECK_MS    200u
 #define SEGMENT_FDS_MAX   256u
@@ -58,6 +59,7 @@ bool volume_is_nearly_full(struct volume *volume)
 
 /* What the format file says. */
 struct format {
+    unsigned version;
     uint32_t segment_blocks;
     uint8_t uuid[UUID_BYTES];
     struct hash_key name_key;
@@ -84,7 +86,7 @@ static int format_read(int dir_fd, struct format *out_format)
         return err == -EFBIG ? -EBADMSG : err;
     unsigned version = 0;
     char uuid[2 * UUID_BYTES + 1] = "";
-    struct format format = { 0 };
+    struct format format = { .version = FORMAT_VERSION };
     // NOLINTNEXTLINE(cert-err34-c): what does not fit is refused below, by values and their count
     int fields = sscanf(text,
         "shoal-engine %u uuid %32[0-9a-f] name-key %16" SCNx64 "%16" SCNx64 " segment-blocks %u",
@@ -104,6 +106,7 @@ static int format_read(int dir_fd, struct format *out_format)
         (void)sscanf(uuid + 2 * i, "%2x", &byte);
         format.uuid[i] = (uint8_t)byte;
     }
+    format.version = version;
     *out_format = format;
     return 0;
 }
@@ -267,6 +270,9 @@ static int open_files(struct volume *volume)
         return volume->dir_fd;
     struct format format;
     err = format_read(volume->dir_fd, &format);
+    /* What an older program made is read as it is, and from now on refused by that program. */
+    if (err == 0 && format.version < FORMAT_VERSION)
+        err = format_write(volume->dir_fd, &format);
     if (err < 0)
         return err;
     volume->name_key = format.name_key;
@@ -342,6 +348,8 @@ static int start(struct volume *volume, struct volume_state *state)
     start_numbers(volume, state);
     int err = segments_init(&volume->segments, &options);
     if (err == 0)
+        err = refs_init(&volume->refs);
+    if (err == 0)
         err = inode_cache_init(&volume->inodes, &engine->cached_bytes, engine->options.cache_bytes);
     if (err == 0)
         err = reclaim_load_segments(volume, state);
@@ -349,6 +357,8 @@ static int start(struct volume *volume, struct volume_state *state)
         err = reclaim_load_orphans(volume);
     if (err == 0)
         err = find_root(volume);
+    if (err == 0)
+        err = cut_load(volume);
     if (err == 0)
         err = committer_start(&volume->committer, volume, state);
     /* Folds the log of freed blocks, and with the first batch the new ceilings are on the disk
@@ -366,6 +376,7 @@ static void teardown(struct volume *volume)
     if (volume->inodes.bytes != NULL)
         inode_cache_fini(&volume->inodes);
     segments_fini(&volume->segments);
+    refs_fini(&volume->refs);
     journal_close(volume->journal);
     store_close(volume->store);
     if (volume->data_fd >= 0)

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/inode.h"
 #include "engine/journal.h"
+#include "engine/refs.h"
 #include "engine/segment.h"
 #include "engine/store.h"
 
@@ -41,6 +42,7 @@ struct volume {
     struct journal *journal;
     struct inode_cache inodes;
     struct segments segments;
+    struct refs refs; /* the committer's */
     struct committer committer;
     struct background background;
     struct fs_node root;

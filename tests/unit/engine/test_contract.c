@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "engine/check.h"
+#include "engine/volume.h"
 #include "fixture.h"
 #include "tests/lib/fs_contract.h"
 
@@ -40,6 +42,13 @@ static int run_group(const char *name, const struct CMUnitTest *tests, size_t co
     return failed;
 }
 
+static void check_records(void)
+{
+    uint64_t wrong = 1;
+    if (volume_check(volume_of(fixture.fs), &wrong) < 0 || wrong > 0)
+        abort();
+}
+
 static int run_all(const char *name, const struct engine_options *options)
 {
     fixture_init(&fixture, options);
@@ -49,6 +58,11 @@ static int run_all(const char *name, const struct engine_options *options)
     int failed = run_group(name, tests, count);
     tests = fs_contract_data_tests(&count);
     failed += run_group(name, tests, count);
+    tests = fs_contract_extra_tests(&count);
+    failed += run_group(name, tests, count);
+    tests = fs_contract_xattr_tests(&count);
+    failed += run_group(name, tests, count);
+    check_records();
     fixture_fini(&fixture);
     return failed;
 }
@@ -59,7 +73,8 @@ int main(void)
         .cache_bytes = 1,
         .dir_names_max = 16,
         .name_hash_mask = 255,
-        .small_file_bytes = 1 };
+        .small_file_bytes = 1,
+        .step_blocks = 40 };
     int failed = run_all("engine", NULL);
     failed += run_all("engine with everything small", &small);
     return failed;

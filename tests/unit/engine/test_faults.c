@@ -129,7 +129,7 @@ static void newer_damaged_and_missing_ones_are_refused(void **state)
     path_of(f, "saved", saved);
     assert_int_equal(rename(path, saved), 0);
     assert_int_equal(fixture_open(f), -ENOENT);
-    replace_file(f, "format", "shoal-engine 2\nsomething new\n");
+    replace_file(f, "format", "shoal-engine 3\nsomething new\n");
     assert_int_equal(fixture_open(f), -EPROTO);
     /* Making one there would destroy what is newer. */
     assert_int_equal(f->provider->create(f->provider->context, "fs-0123456789abcdef0"), -EPROTO);
