@@ -365,9 +365,14 @@ static int compact_partition(struct compacting *compacting, const char *series, 
     int dir_fd = err < 0 ? err : files_open_directory(compacting->store, path, false);
     if (dir_fd < 0)
         return dir_fd == -ENOENT ? 0 : dir_fd;
-    err = bars_compact_partition(dir_fd, path, true, &compacting->report, compacting->error);
-    (void)close(dir_fd);            /* read only */
-    return err == -EBUSY ? 0 : err; /* somebody else is doing it */
+    struct shoal_data_error why = { 0 };
+    err = bars_compact_partition(dir_fd, path, true, &compacting->report, &why);
+    (void)close(dir_fd); /* read only */
+    if (err == -EBUSY || err == 0)
+        return 0; /* -EBUSY: somebody else is doing it */
+    if (compacting->error->status == SHOAL_DATA_OK)
+        *compacting->error = why; /* the first is told; the others are compacted all the same */
+    return 0;
 }
 
 static int compact_one(void *context, const char *symbol, const char *timeframe, const char *path)
@@ -399,9 +404,9 @@ int32_t files_compact_bars(void *backend, const char *symbol, const char *timefr
     };
     int err = walk_series(&walk);
     *out_report = compacting.report;
-    if (err == 0)
-        return SHOAL_DATA_OK;
+    if (err < 0)
+        return data_fail_errno(error, err, "Cannot compact", BARS_ROOT);
     if (why.status != SHOAL_DATA_OK)
         return data_fail(error, why.status, "%s", why.message);
-    return data_fail_errno(error, err, "Cannot compact", BARS_ROOT);
+    return SHOAL_DATA_OK;
 }
