@@ -2,14 +2,17 @@
  * nfs/op_copy.c - copies that the server makes: CLONE and COPY (room: NFS).
  *
  * The saved filehandle is the source, the current one the destination. Both must be open as for READ and WRITE, or
- * allow as much by their modes. Copies from other servers are not supported.
+ * allow as much by their modes. What COPY cannot do at once goes on behind its answer (nfs/offload.h) for a client that
+ * allows it and can be called back; others are answered what was done so far. Copies from other servers are not
+ * supported.
  *
- * Sources: RFC 7862 sections 4, 15.2 and 15.13.
+ * Sources: RFC 7862 sections 4, 15.2, 15.8, 15.9 and 15.13.
  */
 #include "nfs/copier.h"
+#include "nfs/offload.h"
 #include "nfs/op_io.h"
 
-/* A COPY answers after this many bytes that had to be read and written; the client asks again for the rest. */
+/* A COPY answers after this many bytes that had to be read and written. */
 #define COPY_BYTES_MAX (16u << 20)
 
 /* Both files and stateids. */
@@ -89,8 +92,8 @@ enum nfsstat4 op_clone(
     return NFS4_OK;
 }
 
-/* Copies until the bound is reached; an error counts only when nothing was copied before it. */
-static enum nfsstat4 copy_pieces(struct copier *copier)
+/* Copies until the bound is reached. */
+static int copy_pieces(struct copier *copier)
 {
     int err = 0;
     uint64_t written = 0;
@@ -100,10 +103,23 @@ static enum nfsstat4 copy_pieces(struct copier *copier)
         if (copier->done - before <= COPIER_BUFFER_SIZE)
             written += copier->done - before;
     }
-    return copier->done > 0 ? NFS4_OK : nfs_status(err);
+    return err;
 }
 
-/* COPY - possibly less than was asked for, in order and before the answer. */
+/* Leaves the rest to nfs/offload.h, if that can be. */
+static void go_on_behind(
+    struct compound *compound, const struct copier *copier, struct COPY4resok *resok)
+{
+    struct stateid4 *stateid = arena_alloc(compound->arena, sizeof *stateid);
+    if (stateid == NULL ||
+        offload_begin(compound, copier, resok->cr_response.wr_writeverf, stateid) != NFS4_OK)
+        return;
+    resok->cr_response.wr_callback_id.count = 1;
+    resok->cr_response.wr_callback_id.items = stateid;
+    resok->cr_requirements.cr_synchronous = false;
+}
+
+/* COPY - in order; possibly less than was asked for, or not yet. */
 enum nfsstat4 op_copy(struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
 {
     const struct COPY4args *args = &arg->opcopy;
@@ -133,12 +149,30 @@ enum nfsstat4 op_copy(struct compound *compound, const union nfs_argop4 *arg, un
         return NFS4ERR_DELAY;
     struct COPY4resok *resok = &res->opcopy.cr_resok4;
     fs_writeverf(to->volume->fs, resok->cr_response.wr_writeverf); /* before: see WRITE */
-    status = copy_pieces(&copier);
-    if (status != NFS4_OK)
-        return status;
+    int err = copy_pieces(&copier);
+    if (err < 0 && copier.done == 0)
+        return nfs_status(err);
     resok->cr_response.wr_count = copier.done;
     resok->cr_response.wr_committed = copier.is_unstable ? UNSTABLE4 : FILE_SYNC4;
     resok->cr_requirements =
         (struct copy_requirements4){ .cr_consecutive = true, .cr_synchronous = true };
+    if (err == 0 && copier.left > 0 && !args->ca_synchronous)
+        go_on_behind(compound, &copier, resok);
     return NFS4_OK;
+}
+
+/* OFFLOAD_STATUS */
+enum nfsstat4 op_offload_status(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    return offload_status(
+        compound, &arg->opoffload_status.osa_stateid, &res->opoffload_status.osr_resok4);
+}
+
+/* OFFLOAD_CANCEL - what was copied stays. */
+enum nfsstat4 op_offload_cancel(
+    struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
+{
+    (void)res;
+    return offload_cancel(compound, &arg->opoffload_cancel.oca_stateid);
 }

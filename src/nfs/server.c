@@ -51,6 +51,7 @@ int nfs_server_new(const struct nfs_server_options *options, struct nfs_server *
     list_init(&server->conns);
     state_table_init(&server->conns_by_id);
     callbacks_init(&server->callbacks);
+    offloads_init(&server->offloads);
     struct clock_time now = clock_wall();
     server->started = (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds };
     struct state_options state_options;
@@ -79,6 +80,7 @@ void nfs_server_free(struct nfs_server *server)
     if (server == NULL)
         return;
     assert(list_is_empty(&server->conns));
+    offloads_fini(&server->offloads);
     /* Clients of the pseudo root hold files of volumes, so they go first. */
     state_server_free(server->pseudo_state);
     while (!list_is_empty(&server->volumes))
@@ -95,6 +97,7 @@ void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
     state_tick(server->state, now_ms);
     callback_tick(server, now_ms);
     deleg_tick(server, now_ms);
+    offload_tick(server);
 }
 
 void nfs_server_forget_fs(struct nfs_server *server, const char *fs_id)

@@ -182,6 +182,9 @@ void view_forget(struct nfs_server *server, uint64_t tag)
     if (is_ours) {
         atomic_store(&volume->phase, VOLUME_GOING);
         close_connections_locked(server, volume);
+        mutex_unlock(&server->lock);
+        offload_forget_volume(server, volume);
+        mutex_lock(&server->lock);
         while (atomic_load(&volume->pin_count) > 0)
             (void)pthread_cond_wait(&server->idle, &server->lock.pthread);
     }

@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "nfs/callback.h"
+#include "nfs/offload.h"
 #include "nfs/server.h"
 #include "nfs/volume.h"
 #include "state/client.h"
@@ -58,6 +59,7 @@ struct nfs_server {
     struct list conns;
     struct state_table conns_by_id;
     struct callbacks callbacks;
+    struct offloads offloads;
     struct deleg_waits waits;
 };
 

@@ -134,6 +134,17 @@ struct state_client *state_client_get(struct state_server *server, uint64_t clie
     return client;
 }
 
+bool state_client_is_known(struct state *state, uint64_t clientid)
+{
+    if (clientid >> 32 != state->options.boot_epoch)
+        return false;
+    mutex_lock(&state->lock);
+    const struct state_client *client = state_index_find(&state->clients, (uint32_t)clientid);
+    bool is_known = client != NULL && !client->dead;
+    mutex_unlock(&state->lock);
+    return is_known;
+}
+
 /* Version 4.0: whom a clientid names; that renews its lease. */
 static enum state_status client_of_clientid(
     const struct state_caller *caller, uint64_t clientid, struct state_client **out_client)

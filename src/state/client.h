@@ -55,3 +55,5 @@ MUST_CHECK enum state_status state_reclaim_complete(
     const struct state_caller *caller, struct state_files *one_fs);
 
 uint64_t state_client_id(const struct state_client *client);
+/* Whether there still is a client of that id, its lease over or not. */
+bool state_client_is_known(struct state *state, uint64_t clientid);

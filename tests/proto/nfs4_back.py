@@ -10,7 +10,7 @@ import types
 import nfs4
 from nfs4 import op, opaque, stateid_bytes, u32
 
-CB_GETATTR, CB_RECALL, CB_RECALL_ANY, CB_SEQUENCE, CB_NOTIFY_LOCK = 3, 4, 8, 11, 13
+CB_GETATTR, CB_RECALL, CB_RECALL_ANY, CB_SEQUENCE, CB_NOTIFY_LOCK, CB_OFFLOAD = 3, 4, 8, 11, 13, 15
 PROGRAM = 0x40000000
 BACK_CHANNEL = 2  # CREATE_SESSION4_FLAG_CONN_BACK_CHAN
 CB_PATH_DOWN, RECALLABLE_STATE_REVOKED, CB_PATH_DOWN_SESSION = 0x1, 0x40, 0x200
@@ -36,6 +36,13 @@ def decode_call(number, reader):
         call.fh, call.clientid, call.owner = reader.opaque(), reader.u64(), reader.opaque()
     elif number == CB_RECALL_ANY:
         call.keep, call.types = reader.u32(), reader.bitmap()
+    elif number == CB_OFFLOAD:
+        call.fh, call.stateid, call.status = reader.opaque(), reader.stateid(), reader.u32()
+        if call.status == 0:
+            assert reader.u32() == 0
+            call.count, call.committed, call.verifier = reader.u64(), reader.u32(), reader.fixed(8)
+        else:
+            call.count = reader.u64()
     else:
         raise ValueError(f"callback {number}")
     return call

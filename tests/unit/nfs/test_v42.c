@@ -379,6 +379,16 @@ static void a_copy_that_cannot_be_is_refused(void **state)
     assert_int_equal(copied(h)->cr_response.wr_count, 0);
 }
 
+static void a_copy_that_nobody_makes_is_unknown(void **state)
+{
+    struct harness *h = *state;
+    struct slice fh = make_file(h, "file");
+    union nfs_argop4 arg = { .opoffload_status = { .osa_stateid = anonymous } };
+    assert_int_equal(run_on(h, fh, OP_OFFLOAD_STATUS, &arg), NFS4ERR_BAD_STATEID);
+    arg = (union nfs_argop4){ .opoffload_cancel = { .oca_stateid = anonymous } };
+    assert_int_equal(run_on(h, fh, OP_OFFLOAD_CANCEL, &arg), NFS4ERR_BAD_STATEID);
+}
+
 /* ---- extended attributes ---- */
 
 static enum nfsstat4 set_xattr(struct harness *h, struct slice fh, const char *name,
@@ -576,6 +586,7 @@ int main(void)
         TEST42(a_copy_shares_whole_blocks),
         TEST42(a_long_copy_is_answered_in_part),
         TEST42(a_copy_that_cannot_be_is_refused),
+        TEST42(a_copy_that_nobody_makes_is_unknown),
         TEST42(extended_attributes_are_kept),
         TEST42(names_and_values_have_limits),
         TEST42(names_are_listed_in_pieces),
