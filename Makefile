@@ -67,6 +67,12 @@ xdr-show: setup $(BUILD)/build.ninja ## prints the generated XDR declarations
 install: setup $(BUILD)/build.ninja ## installs shoald, shoal and their man pages below /usr/local
 	meson install -C $(BUILD)
 
+.PHONY: wheel
+wheel: setup $(BUILD)/build.ninja ## builds the Python package, with the data layer's library inside, into build/wheel
+	tools/setup.sh test
+	ninja -C $(BUILD) src/datastore/libshoal-data.so.0
+	"$$(tools/python-env.sh)" tools/make-wheel.py $(BUILD) $(BUILD)/wheel
+
 .PHONY: uninstall
 uninstall: ## removes what `make install` installed; data directories stay
 	ninja -C $(BUILD) uninstall

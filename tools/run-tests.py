@@ -124,6 +124,13 @@ def python_env(totals):
     return None
 
 
+def package_tests(totals):
+    """The Python package over the release library, with PostgreSQL, Ray and the examples."""
+    python = python_env(totals)
+    if python is not None:
+        pytests(["tests/python"], "release", 420, totals, python)
+
+
 def data_tests(totals):
     """What needs Python packages: other programs' readers and writers of our files."""
     python = python_env(totals)
@@ -187,6 +194,7 @@ def test(totals):
     check(totals)
     step("data tests", data_tests, totals)
     if step("release build", build, "release", totals):
+        step("Python package", package_tests, totals)
         step("end to end", pytests, ["tests/e2e"], "release", 900, totals)
     if step("build with clang", build, "clang", totals):
         step("clang-tidy", clang_tidy, totals)
