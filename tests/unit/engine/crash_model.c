@@ -46,8 +46,15 @@ struct op model_next_op(struct model *model)
         op.kind = OP_RENAME;
     else if (file->version + 1 == MODEL_VERSIONS || dice < 20)
         op.kind = OP_COMMIT; /* the model remembers so many versions only */
-    else if (dice < 30)
+    else if (dice < 28)
         op.kind = OP_TRUNCATE;
+    else if (dice < 38)
+        op.kind = OP_PUNCH;
+    else if (dice < 44)
+        op.kind = OP_XATTR;
+    else if (dice < 54 && model->files[op.other].exists && op.other != op.file &&
+             model->files[op.other].size >= file->size)
+        op.kind = OP_CLONE;
     else
         op.kind = OP_WRITE;
     return op;
@@ -98,6 +105,24 @@ static void apply_truncate(struct model_file *file, const struct op *op)
         file->least[block] = file->version;
 }
 
+/* Durable and whole at once, with all that was written before, of both files. */
+static void apply_clone(struct model_file *file, struct model_file *source)
+{
+    if (source->size == 0)
+        return; /* nothing to clone; nothing is committed for anybody to see */
+    apply_commit(source);
+    apply_commit(file);
+    memcpy(file->content[0], source->content[0], MODEL_FILE_BYTES);
+    file->size = file->size_least = file->size_most = source->size;
+}
+
+/* Makes all durable that was written before, unless it is about nothing. */
+static void apply_punch(struct model_file *file, const struct op *op)
+{
+    apply_commit(file);
+    memset(file->content[0] + op->offset, 0, op->size);
+}
+
 void model_apply(struct model *model, const struct op *op)
 {
     struct model_file *file = &model->files[op->file];
@@ -107,6 +132,7 @@ void model_apply(struct model *model, const struct op *op)
         memset(file->content[0], 0, MODEL_FILE_BYTES);
         file->exists = true;
         file->version = 0;
+        file->xattr = 0;
         file->size = file->size_least = file->size_most = 0;
         memset(file->least, 0, sizeof file->least);
         break;
@@ -127,6 +153,15 @@ void model_apply(struct model *model, const struct op *op)
         break;
     case OP_TRUNCATE:
         apply_truncate(file, op);
+        break;
+    case OP_PUNCH:
+        apply_punch(file, op);
+        break;
+    case OP_CLONE:
+        apply_clone(file, &model->files[op->other]);
+        break;
+    case OP_XATTR:
+        file->xattr = op->fill;
         break;
     }
 }
@@ -149,14 +184,42 @@ static int perform_named(struct fs *fs, struct fs_node dir, const struct op *op,
         return fs_create(fs, NULL, dir, name, &how, &created);
     if (op->kind == OP_REMOVE)
         return fs_remove(fs, NULL, dir, name, &change);
+    if (op->kind == OP_CLONE) {
+        struct fs_attr source;
+        struct fs_attr target;
+        int err = fs_lookup(fs, NULL, dir, slice_str(other), &source);
+        if (err == 0)
+            err = fs_lookup(fs, NULL, dir, name, &target);
+        struct fs_clone clone = { .source = source.node, .target = target.node };
+        return err < 0 ? err : fs_clone(fs, NULL, &clone, &target);
+    }
     return fs_rename(fs, NULL, &rename, &renamed);
+}
+
+/* 0 removes. */
+static int perform_xattr(struct fs *fs, struct fs_node node, uint8_t fill)
+{
+    const struct fs_setxattr set = { slice_str("model"), slice_of(&fill, 1), FS_XATTR_EITHER };
+    struct fs_change change;
+    if (fill != 0)
+        return fs_setxattr(fs, NULL, node, &set, &change);
+    int err = fs_removexattr(fs, NULL, node, set.name, &change);
+    return err == -ENODATA ? 0 : err;
+}
+
+static int read_xattr(struct fs *fs, struct fs_node node, uint8_t *out_fill)
+{
+    struct fs_buffer buffer = { .bytes = out_fill, .capacity = 1 };
+    *out_fill = 0;
+    int err = fs_getxattr(fs, NULL, node, slice_str("model"), &buffer);
+    return err == -ENODATA ? 0 : err;
 }
 
 int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_t *bytes)
 {
     char name[16];
     name_of(op->file, name);
-    if (op->kind <= OP_RENAME)
+    if (op->kind <= OP_CLONE)
         return perform_named(fs, dir, op, slice_str(name));
     struct fs_attr attr;
     int err = fs_lookup(fs, NULL, dir, slice_str(name), &attr);
@@ -164,6 +227,10 @@ int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_
         return err;
     if (op->kind == OP_COMMIT)
         return fs_commit(fs, attr.node, 0, 0);
+    if (op->kind == OP_PUNCH)
+        return fs_deallocate(fs, NULL, attr.node, op->offset, op->size, &attr);
+    if (op->kind == OP_XATTR)
+        return perform_xattr(fs, attr.node, op->fill);
     if (op->kind == OP_TRUNCATE) {
         struct fs_setattr change = { .set_size = true, .size_bytes = op->offset };
         return fs_setattr(fs, NULL, attr.node, &change, &attr);
@@ -204,6 +271,9 @@ static const char *judge_file(
         return "is missing";
     if (attr.size_bytes < file->size_least || attr.size_bytes > file->size_most)
         return "has a wrong size";
+    uint8_t xattr;
+    if (read_xattr(fs, attr.node, &xattr) != 0 || xattr != file->xattr)
+        return "has a wrong extended attribute";
     struct fs_read got;
     if (fs_read(fs, attr.node, 0, bytes, MODEL_FILE_BYTES, &got) != 0 ||
         got.size != attr.size_bytes)
@@ -254,6 +324,9 @@ void model_adopt(struct fs *fs, struct fs_node dir, struct model *model)
         struct fs_attr attr;
         struct fs_read got = { 0 };
         file->exists = fs_lookup(fs, NULL, dir, slice_str(name), &attr) == 0;
+        file->xattr = 0;
+        if (file->exists)
+            assert_int_equal(read_xattr(fs, attr.node, &file->xattr), 0);
         memset(file->content[0], 0, MODEL_FILE_BYTES);
         if (file->exists)
             assert_int_equal(

@@ -20,6 +20,7 @@ struct model_file {
     uint64_t size;                     /* now */
     uint64_t size_least, size_most;    /* what a crash may leave */
     uint32_t least[MODEL_FILE_BLOCKS]; /* the oldest version a block may go back to */
+    uint8_t xattr;                     /* 0: none */
     uint8_t *content[MODEL_VERSIONS];  /* MODEL_FILE_BYTES each */
 };
 
@@ -28,7 +29,17 @@ struct model {
     struct model_file files[MODEL_NAMES];
 };
 
-enum op_kind { OP_CREATE, OP_REMOVE, OP_RENAME, OP_WRITE, OP_COMMIT, OP_TRUNCATE };
+enum op_kind {
+    OP_CREATE,
+    OP_REMOVE,
+    OP_RENAME,
+    OP_CLONE, /* all of `other` in place of what `file` is: as a rename of a copy */
+    OP_WRITE,
+    OP_COMMIT,
+    OP_TRUNCATE,
+    OP_PUNCH,
+    OP_XATTR, /* the attribute "model" becomes `fill` */
+};
 
 struct op {
     enum op_kind kind;

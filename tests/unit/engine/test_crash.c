@@ -54,7 +54,7 @@ static void *work(void *argument)
 }
 
 static const struct engine_options options = {
-    .segment_blocks = 256, .small_file_bytes = 12000, .dirty_age_ms = 20
+    .segment_blocks = 256, .small_file_bytes = 12000, .dirty_age_ms = 20, .step_blocks = 8
 };
 
 /* Never returns. */
