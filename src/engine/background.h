@@ -79,4 +79,4 @@ MUST_CHECK int background_sync(struct volume *volume);
  * A file with dirty blocks is on the list of those to be written back, with a pin of its own. */
 void background_note_dirty(struct volume *volume, struct inode *inode, struct file *file);
 /* Data to be deleted; durable in an o or p record already. No memory: it waits for the next opening. */
-void background_add_orphan(struct volume *volume, const struct orphan *orphan);
+void background_add_orphan(struct volume *volume, const struct orphan *what);

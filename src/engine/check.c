@@ -181,16 +181,16 @@ static int visit_xattrs(struct check *check, struct slice key, struct slice valu
         WRONG(check, "what=xattr-record-of-nobody");
         return 0;
     }
-    while (value.size > 0) {
-        struct xattr_entry entry;
-        if (xattr_entry_decode(&value, &entry) < 0 ||
-            names_hash(check->volume, entry.name) != numbers[1]) {
-            WRONG(check, "what=xattr-record inode=%" PRIu64, numbers[0]);
-            return 0;
-        }
+    bool is_good = true;
+    while (is_good && value.size > 0) {
+        struct xattr_entry entry = { 0 };
+        is_good = xattr_entry_decode(&value, &entry) == 0 &&
+                  names_hash(check->volume, entry.name) == numbers[1];
         seen->xattrs_seen++;
         seen->xattr_bytes_seen += (uint32_t)(entry.name.size + entry.value.size);
     }
+    if (!is_good)
+        WRONG(check, "what=xattr-record inode=%" PRIu64, numbers[0]);
     return 0;
 }
 
@@ -248,20 +248,25 @@ static int count_block(struct check *check, uint64_t map, uint64_t address)
     return 0;
 }
 
+static void check_users(struct check *check, const struct ref_page *found)
+{
+    for (uint32_t at = 0; at < REF_PAGE_BLOCKS; at++) {
+        uint64_t address = found->index * REF_PAGE_BLOCKS + at;
+        uint32_t users = 1 + refs_more(&check->volume->refs, address);
+        if (found->more[at] > 0 && found->more[at] != users)
+            WRONG(check, "what=users address=%" PRIu64 " seen=%u record=%u", address,
+                found->more[at], users);
+    }
+}
+
 /* Every block has the users that its count says. */
+// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
 static void check_shared(struct check *check)
 {
     const struct refs *refs = &check->volume->refs;
     for (uint32_t i = 0; i <= check->found.mask; i++) {
-        for (const struct ref_page *it = check->found.table[i]; it != NULL; it = it->hash_next) {
-            for (uint32_t at = 0; at < REF_PAGE_BLOCKS; at++) {
-                uint64_t address = it->index * REF_PAGE_BLOCKS + at;
-                uint32_t users = it->more[at];
-                if (users > 0 && users != 1 + refs_more(refs, address))
-                    WRONG(check, "what=users address=%" PRIu64 " seen=%u record=%u", address, users,
-                        1 + refs_more(refs, address));
-            }
-        }
+        for (const struct ref_page *it = check->found.table[i]; it != NULL; it = it->hash_next)
+            check_users(check, it);
     }
     if (check->found.total != refs->total + check->blocks_mapped)
         WRONG(check, "what=shared seen=%" PRIu64 " record=%" PRIu64,

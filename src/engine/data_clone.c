@@ -314,8 +314,8 @@ static int plan_range(
 static int clone_range(struct clone *clone, const struct fs_clone *how)
 {
     struct volume *volume = clone->volume;
-    struct fs_attr source;
-    struct fs_attr target;
+    struct fs_attr source = { 0 };
+    struct fs_attr target = { 0 };
     int err = data_commit_all_held(volume, clone->source);
     if (err == 0 && clone->target != clone->source)
         err = data_commit_all_held(volume, clone->target);

@@ -333,7 +333,7 @@ static int view_copy(struct view *view)
             err = map_load(view->volume, view->inode, last);
         if (err < 0)
             break;
-        struct fs_attr attr;
+        struct fs_attr attr = { 0 };
         mutex_lock(&file->lock);
         struct chunk *chunk = file_chunk_locked(file, view->first / CHUNK_BLOCKS);
         struct chunk *next = file_chunk_locked(file, last / CHUNK_BLOCKS);
@@ -451,7 +451,7 @@ int data_read_segments(struct fs *fs, struct fs_node node, struct fs_read_segmen
     }
     view.first = read->offset / BLOCK_BYTES;
     view.count = (uint32_t)((read->offset + read->size - 1) / BLOCK_BYTES - view.first + 1);
-    view.blocks = malloc(view.count * sizeof *view.blocks);
+    view.blocks = calloc(view.count, sizeof *view.blocks);
     if (view.blocks == NULL) {
         err = -ENOMEM;
         goto out;

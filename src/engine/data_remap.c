@@ -261,7 +261,7 @@ static int deallocate(struct hole *hole, bool *out_is_left)
 {
     struct remap *remap = &hole->remap;
     struct volume *volume = remap->volume;
-    struct fs_attr attr;
+    struct fs_attr attr = { 0 };
     struct cut *cut = NULL;
     int err = data_commit_all_held(volume, remap->inode);
     if (err == 0 && inode_attr(&volume->inodes, remap->inode, &attr) != INODE_READY)

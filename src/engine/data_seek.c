@@ -119,6 +119,12 @@ static uint64_t next_loaded_locked(const struct file *file, uint64_t index)
 
 enum found { FOUND, NOT_HERE, NOT_LOADED };
 
+static bool is_hole(const struct chunk *chunk, uint32_t at)
+{
+    struct block block = chunk_current(chunk, at);
+    return block.kind == BLOCK_HOLE;
+}
+
 /* Looks from *block on in its chunk: FOUND at *block, NOT_HERE: *block is behind it, NOT_LOADED: *block is where the
  * next chunk in memory begins, or UINT64_MAX. */
 static enum found look(struct file *file, bool wants_data, uint64_t *block, uint64_t *out_loaded)
@@ -137,7 +143,7 @@ static enum found look(struct file *file, bool wants_data, uint64_t *block, uint
         *out_loaded = wants_data ? next_loaded_locked(file, index) : 0;
     } else {
         uint32_t at = (uint32_t)(*block % CHUNK_BLOCKS);
-        while (at < CHUNK_BLOCKS && (chunk_current(chunk, at).kind != BLOCK_HOLE) != wants_data)
+        while (at < CHUNK_BLOCKS && is_hole(chunk, at) == wants_data)
             at++;
         *block = index * CHUNK_BLOCKS + at;
         if (at < CHUNK_BLOCKS)

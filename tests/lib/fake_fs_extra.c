@@ -20,7 +20,7 @@ int fake_seek(
     struct fs *fs, struct fs_node id, uint64_t offset, enum fs_seek_what what, uint64_t *out_offset)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = fake_begin(fake, "seek");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
@@ -42,7 +42,7 @@ int fake_seek(
 int fake_read_segments(struct fs *fs, struct fs_node id, struct fs_read_segments *read)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = fake_begin(fake, "read_segments");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
@@ -74,7 +74,7 @@ int fake_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id, 
     uint64_t size_bytes, struct fs_attr *out_attr)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = fake_begin(fake, "allocate");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
@@ -93,7 +93,7 @@ int fake_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id
     uint64_t size_bytes, struct fs_attr *out_attr)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = fake_begin(fake, "deallocate");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
@@ -146,8 +146,8 @@ int fake_clone(
     struct fs *fs, const struct fs_cred *cred, const struct fs_clone *how, struct fs_attr *out_attr)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *source;
-    struct fake_node *target;
+    struct fake_node *source = NULL;
+    struct fake_node *target = NULL;
     uint64_t size = 0;
     int err = fake_begin(fake, "clone");
     if (err == 0)
@@ -215,7 +215,7 @@ static int xattr_begin(struct fake_fs *fake, const char *op, struct fs_node id, 
 int fake_getxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id, struct slice name,
     struct fs_buffer *buffer)
 {
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = xattr_begin(fake_of(fs), "getxattr", id, name, &node);
     if (err == 0)
         err = perm_check_xattr(cred, &node->attr, PERM_READ);
@@ -259,7 +259,7 @@ int fake_setxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id,
     const struct fs_setxattr *how, struct fs_change *out_change)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = xattr_begin(fake, "setxattr", id, how->name, &node);
     if (err == 0 && how->value.size > FS_XATTR_VALUE_SIZE_MAX)
         err = -E2BIG;
@@ -293,7 +293,7 @@ int fake_setxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id,
 int fake_listxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node id, uint64_t cookie,
     fs_xattr_emit *emit, void *context)
 {
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = xattr_begin(fake_of(fs), "listxattr", id, slice_str("any"), &node);
     if (err == 0)
         err = perm_check_xattr(cred, &node->attr, PERM_READ);
@@ -313,7 +313,7 @@ int fake_removexattr(struct fs *fs, const struct fs_cred *cred, struct fs_node i
     struct slice name, struct fs_change *out_change)
 {
     struct fake_fs *fake = fake_of(fs);
-    struct fake_node *node;
+    struct fake_node *node = NULL;
     int err = xattr_begin(fake, "removexattr", id, name, &node);
     if (err == 0)
         err = perm_check_xattr(cred, &node->attr, PERM_WRITE);

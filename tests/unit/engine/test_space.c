@@ -66,8 +66,8 @@ static void an_image_of_the_first_format_opens(void **state)
     char command[512];
     assert_non_null(mkdtemp(directory));
     (void)snprintf(command, sizeof command,
-        "tar -xzf '%s' -C '%s' && mv '%s/fs-image' '%s/fs-0123456789abcdef0'", IMAGE_1, directory, directory,
-        directory);
+        "tar -xzf '%s' -C '%s' && mv '%s/fs-image' '%s/fs-0123456789abcdef0'", IMAGE_1, directory,
+        directory, directory);
     assert_int_equal(system(command), 0); // NOLINT(cert-env33-c): our own words only
     struct fixture f;
     fixture_attach(&f, NULL, directory);
