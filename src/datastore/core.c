@@ -113,6 +113,7 @@ int32_t shoal_data_open(const char *url, const struct shoal_data_options *option
         return data_fail(error, SHOAL_DATA_NO_MEMORY, "There is no memory left.");
     store->threads = full.threads;
     status = choose_backend(&url, &store->ops, error);
+    assert(status != SHOAL_DATA_OK || store->ops != NULL);
     if (status == SHOAL_DATA_OK)
         status = store->ops->open(url, &full, &store->backend, error);
     if (status != SHOAL_DATA_OK) {
@@ -420,6 +421,7 @@ int32_t shoal_data_append_bars_many(struct shoal_data *store,
     return many_run(&many, count, append_one, out_appended);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t shoal_data_load_bars(struct shoal_data *store, const char *symbol, const char *timeframe,
     int64_t from_ns, int64_t to_ns, uint32_t columns, struct shoal_data_frame **out_frame,
     struct shoal_data_error *error)
@@ -453,6 +455,7 @@ static void load_one(void *context, uint64_t index)
     many_report(many, index, status, &error);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t shoal_data_load_bars_many(struct shoal_data *store, const char *const *symbols,
     uint64_t count, const char *timeframe, int64_t from_ns, int64_t to_ns, uint32_t columns,
     struct shoal_data_frame **out_frames, struct shoal_data_error *error)

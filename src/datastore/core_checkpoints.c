@@ -47,6 +47,7 @@ static int32_t check_size(uint64_t offset, uint64_t size_bytes, struct shoal_dat
     return SHOAL_DATA_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t shoal_data_save_checkpoint(struct shoal_data *store, const char *id, const void *data,
     uint64_t size_bytes, const char *metadata_json, uint64_t *out_version,
     struct shoal_data_error *error)
@@ -146,6 +147,7 @@ void shoal_data_writer_abort(struct shoal_data_writer *writer)
     free(writer);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t shoal_data_commit_checkpoint(struct shoal_data *store, const char *id, const char *session,
     uint32_t shard_count, const char *metadata_json, uint64_t *out_version,
     struct shoal_data_error *error)
@@ -353,6 +355,7 @@ int32_t shoal_data_retain_checkpoints(struct shoal_data *store, const char *id,
         status = no_memory(error);
     if (status != SHOAL_DATA_OK) /* also when one is damaged: what is best is not known then */
         goto out;
+    assert(ranked != NULL && versions != NULL);
     rank(ranked, versions, &retention);
     for (uint64_t i = 0; i < count && status == SHOAL_DATA_OK; i++) {
         const struct shoal_data_item *item = shoal_data_list_item(versions, ranked[i].index);

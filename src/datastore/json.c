@@ -264,12 +264,9 @@ static bool take_document(struct scan *scan)
 
 bool json_is_valid(const char *text, size_t size, bool allow_nan, struct json_problem *out_problem)
 {
-    struct scan scan;
+    struct scan scan = { .reason = "", .allow_nan = allow_nan };
     scan.at = (const unsigned char *)text;
     scan.end = scan.at + size;
-    scan.reason = "";
-    scan.allow_nan = allow_nan;
-    scan.depth = 0; /* the bits are set before they are read */
     bool is_valid = take_document(&scan);
     if (!is_valid)
         *out_problem =

@@ -99,7 +99,7 @@ int data_read_file(const char *path, char **out_text, size_t *out_size)
         if (status == CLI_OK)
             size += fread(text + size, 1, room - size - 1, file);
     }
-    if (status == CLI_OK && ferror(file))
+    if (status == CLI_OK && (text == NULL || ferror(file)))
         status = cli_fail("Cannot read %s.", path);
     if (!is_input)
         (void)fclose(file); /* read only */
@@ -107,6 +107,7 @@ int data_read_file(const char *path, char **out_text, size_t *out_size)
         free(text);
         return status;
     }
+    assert(text != NULL);
     text[size] = '\0';
     *out_text = text;
     *out_size = size;

@@ -139,6 +139,7 @@ static int sync_directory(int dir_fd, const char *name)
     return err;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): all seven belong to the one moment */
 int checkpoint_commit(const struct files_store *store, int id_fd, const char *id,
     const char *staging, const char *metadata_json, uint64_t size_bytes, uint64_t *out_version)
 {

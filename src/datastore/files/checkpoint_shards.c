@@ -316,10 +316,11 @@ static int make_version(
     commit->staging_fd = sys_openat(commit->id_fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     err = commit->staging_fd < 0 ? commit->staging_fd : assemble(commit);
     char *text = err < 0 ? NULL : manifest_text(json_incref(commit->shards));
-    if (err == 0)
-        err = text == NULL ? -ENOMEM
-                           : files_publish(commit->staging_fd, CHECKPOINT_MANIFEST, text,
-                                 strlen(text), 0444, true);
+    if (err == 0 && text == NULL)
+        err = -ENOMEM;
+    else if (err == 0 && text != NULL)
+        err =
+            files_publish(commit->staging_fd, CHECKPOINT_MANIFEST, text, strlen(text), 0444, true);
     free(text);
     if (commit->staging_fd >= 0)
         (void)close(commit->staging_fd); /* read only */
@@ -357,6 +358,7 @@ static int32_t commit_locked(struct commit *commit, const char *id, const char *
     int32_t status = SHOAL_DATA_OK;
     if (commit->shards == NULL || commit->data == NULL || commit->offsets == NULL)
         status = data_fail(error, SHOAL_DATA_NO_MEMORY, "There is no memory left.");
+    assert(status != SHOAL_DATA_OK || (commit->data != NULL && commit->offsets != NULL));
     if (status == SHOAL_DATA_OK)
         status = read_shards(commit, path, error);
     if (status == SHOAL_DATA_OK) {
@@ -370,6 +372,7 @@ static int32_t commit_locked(struct commit *commit, const char *id, const char *
     return status;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t files_commit_checkpoint(void *backend, const char *id, const char *session,
     uint32_t shard_count, const char *metadata_json, uint64_t *out_version,
     struct shoal_data_error *error)

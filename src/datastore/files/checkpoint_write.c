@@ -30,6 +30,7 @@ static int write_version(
     return err;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of the interface */
 int32_t files_save_checkpoint(void *backend, const char *id, const void *data, uint64_t size_bytes,
     const char *metadata_json, uint64_t *out_version, struct shoal_data_error *error)
 {

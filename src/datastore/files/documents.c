@@ -421,7 +421,7 @@ int32_t files_load_document(void *backend, int32_t kind, const char *id,
 {
     struct files_store *store = backend;
     char path[DATA_ID_SIZE_MAX + 8];
-    struct document_name name;
+    struct document_name name = { .time_s = -1 };
     struct stat st;
     int32_t status = path_of_id(kind, id, path, &name, error);
     if (status != SHOAL_DATA_OK)

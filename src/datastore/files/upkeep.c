@@ -57,6 +57,11 @@ static bool is_old(const struct cleaning *cleaning, const struct stat *st, int64
     return days >= 0 && st->st_mtim.tv_sec <= cleaning->now_s - days * DAY_S;
 }
 
+static int gone_or_error(void)
+{
+    return errno == ENOENT || errno == ESTALE ? 0 : -errno;
+}
+
 /* Removes the file that `seen` describes. It is taken aside first: another cleaner may have removed it meanwhile, and a
  * writer given the name to something new, which then goes back. Gives 1 when it is removed, 0 when it had gone. */
 static int remove_seen(int dir_fd, const char *name, const struct stat *seen)
@@ -64,15 +69,14 @@ static int remove_seen(int dir_fd, const char *name, const struct stat *seen)
     char aside[FILES_TEMPORARY_SIZE];
     struct stat st;
     files_temporary_name(aside);
-    if (renameat(dir_fd, name, dir_fd, aside) < 0)
-        return errno == ENOENT || errno == ESTALE ? 0 : -errno;
-    if (fstatat(dir_fd, aside, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
+    if (renameat(dir_fd, name, dir_fd, aside) < 0 ||
+        fstatat(dir_fd, aside, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return gone_or_error(); /* another cleaner may have found it by the name aside, and then counts it */
     bool is_same = st.st_ino == seen->st_ino && st.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
                    st.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
     if (!is_same)
         return files_rename_new(dir_fd, aside, dir_fd, name, false);
-    return unlinkat(dir_fd, aside, 0) < 0 ? -errno : 1;
+    return unlinkat(dir_fd, aside, 0) < 0 ? gone_or_error() : 1;
 }
 
 static int clean_file(void *context, const struct files_visit *visit)
