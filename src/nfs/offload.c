@@ -247,10 +247,9 @@ static struct offload *offload_new(struct compound *compound, const struct copie
 }
 
 /* Whether there is room for one more; starts the thread when it is the first. */
-static bool admit_locked(struct nfs_server *server, uint64_t clientid)
-    REQUIRES(server->offloads.lock)
+static bool admit_locked(struct offloads *offloads, struct nfs_server *server, uint64_t clientid)
+    REQUIRES(offloads->lock)
 {
-    struct offloads *offloads = &server->offloads;
     uint32_t of_client = 0;
     LIST_FOR_EACH(at, &offloads->copies)
     of_client += LIST_ENTRY(at, struct offload, node)->clientid == clientid;
@@ -283,7 +282,7 @@ enum nfsstat4 offload_begin(struct compound *compound, const struct copier *copi
     copy->phase = OFFLOAD_RUNNING;
     *out_stateid = copy->stateid;
     mutex_lock(&offloads->lock);
-    bool is_admitted = admit_locked(compound->server, copy->clientid);
+    bool is_admitted = admit_locked(offloads, compound->server, copy->clientid);
     if (is_admitted) {
         list_add_tail(&offloads->copies, &copy->node);
         offloads->count++;
@@ -296,11 +295,11 @@ enum nfsstat4 offload_begin(struct compound *compound, const struct copier *copi
 }
 
 /* A copy of the client that asks, that nobody has given up; NULL: none. */
-static struct offload *find_locked(struct compound *compound, const struct stateid4 *stateid)
-    REQUIRES(compound->server->offloads.lock)
+static struct offload *find_locked(struct offloads *offloads, const struct compound *compound,
+    const struct stateid4 *stateid) REQUIRES(offloads->lock)
 {
     uint64_t clientid = state_client_id(compound->caller.client);
-    LIST_FOR_EACH(at, &compound->server->offloads.copies)
+    LIST_FOR_EACH(at, &offloads->copies)
     {
         struct offload *copy = LIST_ENTRY(at, struct offload, node);
         bool is_it = memcmp(copy->stateid.other, stateid->other, sizeof stateid->other) == 0;
@@ -318,7 +317,7 @@ enum nfsstat4 offload_status(
     if (complete == NULL)
         return NFS4ERR_DELAY;
     mutex_lock(&offloads->lock);
-    const struct offload *copy = find_locked(compound, stateid);
+    const struct offload *copy = find_locked(offloads, compound, stateid);
     if (copy != NULL) {
         out->osr_count = copy->done;
         *complete = copy->status;
@@ -335,7 +334,7 @@ enum nfsstat4 offload_cancel(struct compound *compound, const struct stateid4 *s
     struct offload *unused = NULL;
     enum nfsstat4 status = NFS4_OK;
     mutex_lock(&offloads->lock);
-    struct offload *copy = find_locked(compound, stateid);
+    struct offload *copy = find_locked(offloads, compound, stateid);
     if (copy == NULL) {
         status = NFS4ERR_BAD_STATEID;
     } else if (copy->phase == OFFLOAD_ENDED) {

@@ -570,11 +570,10 @@ static size_t recalls_sort_locked(struct state *state, struct list *recalls, uin
 static size_t recalls_sort(
     struct state *state, uint64_t now_ms, struct state_recall out_late[REVOKE_BATCH])
 {
-    struct state_delegs *delegs = &state->delegs;
-    mutex_lock(&delegs->lock);
-    size_t count = recalls_sort_locked(state, &delegs->due, now_ms, out_late, 0);
-    count = recalls_sort_locked(state, &delegs->waiting, now_ms, out_late, count);
-    mutex_unlock(&delegs->lock);
+    mutex_lock(&state->delegs.lock);
+    size_t count = recalls_sort_locked(state, &state->delegs.due, now_ms, out_late, 0);
+    count = recalls_sort_locked(state, &state->delegs.waiting, now_ms, out_late, count);
+    mutex_unlock(&state->delegs.lock);
     return count;
 }
 
