@@ -322,6 +322,8 @@ static void publish_pending_locked(struct pending *pending)
         if (fs_time_is_before(record->attr.ctime, seen->ctime))
             record->attr.ctime = seen->ctime;
     }
+    if (record->attr.type == FS_DIRECTORY)
+        record->attr.size_bytes = inode_dir_size(record->entry_count);
     inode->record = *record;
     if (inode->state == INODE_NEW)
         inode->state = INODE_READY;

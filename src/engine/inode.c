@@ -68,6 +68,36 @@ static void drop_locked(struct inode_cache *cache, struct inode_shard *shard, st
     inode_free(inode);
 }
 
+/* One that is held, with a pin of the caller's instead of those of its holds; NULL: none. */
+static struct inode *take_held(struct inode_shard *shard)
+{
+    struct inode *held = NULL;
+    mutex_lock(&shard->lock);
+    for (uint32_t at = 0; at <= shard->mask && held == NULL; at++) {
+        for (struct inode *it = shard->table[at]; it != NULL && held == NULL; it = it->hash_next)
+            held = it->holds > 0 ? it : NULL;
+    }
+    if (held != NULL) {
+        held->pins -= held->holds - 1;
+        held->holds = 0;
+    }
+    mutex_unlock(&shard->lock);
+    return held;
+}
+
+uint32_t inode_cache_drop_holds(struct inode_cache *cache)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < INODE_SHARDS; i++) {
+        struct inode *held;
+        while ((held = take_held(&cache->shards[i])) != NULL) {
+            inode_unpin(cache, held);
+            count++;
+        }
+    }
+    return count;
+}
+
 void inode_cache_fini(struct inode_cache *cache)
 {
     for (size_t i = 0; i < INODE_SHARDS; i++) {
@@ -223,6 +253,8 @@ int inode_fill(struct inode_cache *cache, struct inode *inode, const struct inod
     if (inode->state == INODE_LOADING) {
         inode->record = *record;
         inode->durable_size = record->attr.size_bytes;
+        if (record->attr.type == FS_DIRECTORY)
+            inode->record.attr.size_bytes = inode_dir_size(record->entry_count);
         inode->symlink = copy;
         inode->symlink_size = (uint32_t)symlink.size;
         copy = NULL;

@@ -51,6 +51,12 @@ struct inode {
 
 #define INODE_SHARDS 64u
 
+/* What a directory of so many entries shows as its size: grows with them, in steps. */
+static inline uint64_t inode_dir_size(uint64_t entry_count)
+{
+    return (1 + entry_count / 64) * BLOCK_BYTES;
+}
+
 struct inode_shard {
     struct mutex lock;
     struct inode **table;
@@ -68,6 +74,8 @@ struct inode_cache {
 /* `bytes` counts for all caches that share `bytes_max`. */
 MUST_CHECK int inode_cache_init(
     struct inode_cache *cache, _Atomic uint64_t *bytes, uint64_t bytes_max);
+/* Takes back the holds that nobody gave back, with their pins; gives how many inodes had some. For closing. */
+uint32_t inode_cache_drop_holds(struct inode_cache *cache);
 /* No inode is pinned. */
 void inode_cache_fini(struct inode_cache *cache);
 

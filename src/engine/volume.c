@@ -451,6 +451,11 @@ void volume_close(struct volume *volume)
     if (volume == NULL)
         return;
     background_stop(volume);
+    /* Files without a name that were held have their o records: the next opening deletes them. */
+    uint32_t held = inode_cache_drop_holds(&volume->inodes);
+    if (held > 0)
+        LOG_WARN(
+            "file system is closed while files are held", "fs=%s files=%u", volume->fs_id, held);
     if (!volume->is_failed && close_in_order(volume) < 0)
         LOG_WARN(
             "file system was not closed in order; it recovers when opened", "fs=%s", volume->fs_id);

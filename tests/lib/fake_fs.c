@@ -262,6 +262,7 @@ static void node_fill(struct fake_fs *fake, const struct fs_cred *cred, struct f
     struct fake_node *node, const struct fs_create *how)
 {
     node->attr.link_count = how->type == FS_DIRECTORY ? 2 : 1;
+    node->attr.size_bytes = how->type == FS_DIRECTORY ? PAGE_BYTES : 0;
     node->attr.uid = cred != NULL ? cred->uid : 0;
     node->attr.gid = (dir->attr.mode & SETGID_BIT) != 0 ? dir->attr.gid
                      : cred != NULL                     ? cred->gid
@@ -641,6 +642,7 @@ struct fs *fake_fs_new(void)
     list_init(&fake->records);
     struct fake_node *root = node_new(fake, FS_DIRECTORY);
     root->attr.mode = 0755;
+    root->attr.size_bytes = PAGE_BYTES;
     root->attr.link_count = 2;
     return &fake->fs;
 }

@@ -24,7 +24,7 @@ int fake_seek(
     int err = fake_begin(fake, "seek");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
-    if (err < 0)
+    if (err < 0 || node == NULL)
         return err;
     uint64_t size = node->attr.size_bytes;
     bool wants_data = what == FS_SEEK_DATA;
@@ -48,7 +48,7 @@ int fake_read_segments(struct fs *fs, struct fs_node id, struct fs_read_segments
         err = fake_file_find(fake, id, &node);
     if (err == 0)
         err = fs->ops->read(fs, id, read->offset, read->buffer, read->size, &read->out);
-    if (err < 0)
+    if (err < 0 || node == NULL)
         return err;
     read->out_segment_count = 0;
     for (size_t done = 0; done < read->out.size;) {
@@ -78,7 +78,7 @@ int fake_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id, 
     int err = fake_begin(fake, "allocate");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
-    if (err < 0)
+    if (err < 0 || node == NULL)
         return err;
     if (size_bytes == 0)
         return -EINVAL;
@@ -97,7 +97,7 @@ int fake_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node id
     int err = fake_begin(fake, "deallocate");
     if (err == 0)
         err = fake_file_find(fake, id, &node);
-    if (err < 0)
+    if (err < 0 || node == NULL)
         return err;
     if (size_bytes == 0 || size_bytes > UINT64_MAX - offset)
         return -EINVAL;
@@ -156,7 +156,7 @@ int fake_clone(
         err = fake_file_find(fake, how->target, &target);
     if (err == 0)
         err = check_clone(how, source, target, &size);
-    if (err < 0)
+    if (err < 0 || source == NULL || target == NULL)
         return err;
     for (uint64_t done = 0; done < size; done += PAGE_BYTES) {
         struct fake_page *from = fake_page_find(source, how->source_offset + done);

@@ -249,6 +249,17 @@ static void directories_count_their_links_and_know_their_parent(void **state)
     assert_int_equal(fs_parent(c->fs, &root, top, &parent), -ENOENT);
 }
 
+static void directories_show_a_size(void **state)
+{
+    struct fs_contract *c = *state;
+    struct fs_node dir = fs_contract_directory(c);
+    assert_true(attr_of(c, dir).size_bytes > 0);
+    if (c->reopen != NULL)
+        assert_int_equal(c->reopen(c), 0);
+    assert_int_equal(attr_of(c, dir).size_bytes % 4096, 0);
+    assert_true(attr_of(c, dir).size_bytes > 0);
+}
+
 static void only_empty_directories_are_removed(void **state)
 {
     struct fs_contract *c = *state;
@@ -584,6 +595,7 @@ const struct CMUnitTest *fs_contract_name_tests(size_t *out_count)
         cmocka_unit_test(names_are_bytes_of_any_kind),
         cmocka_unit_test(lookups_say_why_they_fail),
         cmocka_unit_test(directories_count_their_links_and_know_their_parent),
+        cmocka_unit_test(directories_show_a_size),
         cmocka_unit_test(only_empty_directories_are_removed),
         cmocka_unit_test(hard_links_share_one_file),
         cmocka_unit_test(rename_replaces_what_it_may),

@@ -119,6 +119,24 @@ static void an_emptied_file_is_still_there(void **state)
     fixture_fini(&f);
 }
 
+static void what_is_still_held_does_not_hinder_closing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, NULL);
+    struct fs_node node = fixture_file(&f, "f");
+    struct fs_change change;
+    struct fs_attr attr;
+    write_pattern(&f, node, 0, MIB_BYTES, 1);
+    assert_int_equal(fs_hold(f.fs, node), 0);
+    assert_int_equal(fs_hold(f.fs, node), 0);
+    assert_int_equal(fs_remove(f.fs, NULL, f.root, slice_str("f"), &change), 0);
+    fixture_reopen(&f);
+    assert_int_equal(fs_getattr(f.fs, node, &attr), -ESTALE);
+    check_records(&f);
+    fixture_fini(&f);
+}
+
 static void many_blocks_go_in_steps(void **state)
 {
     (void)state;
@@ -197,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_of_the_first_format_opens),
         cmocka_unit_test(an_emptied_file_is_still_there),
+        cmocka_unit_test(what_is_still_held_does_not_hinder_closing),
         cmocka_unit_test(many_blocks_go_in_steps),
         cmocka_unit_test(a_large_clone_is_a_map_of_its_own),
     };
