@@ -1,0 +1,47 @@
+"""Steps of tests about delegations: source trees, and what the kernel counts of its requests."""
+
+import os
+
+
+def make_tree(root, directories, files):
+    """`files` files in each directory, of the sizes that sources have."""
+    for directory in range(directories):
+        os.mkdir(f"{root}/{directory}")
+        for number in range(files):
+            with open(f"{root}/{directory}/{number}.c", "w") as file:
+                file.write(f"/* {directory} {number} */\n" * (number * 7 + 1))
+
+
+def read_tree(root):
+    """Reads every file, as a compiler or grep does; the number of bytes."""
+    total = 0
+    for directory, _, names in sorted(os.walk(root)):
+        for name in sorted(names):
+            with open(f"{directory}/{name}") as file:
+                total += len(file.read())
+    return total
+
+
+def request_counts(mount_point):
+    """{operation: requests} that the kernel has made for this mount since it was mounted."""
+    counts, is_mine = {}, False
+    with open("/proc/self/mountstats") as file:
+        for line in file:
+            words = line.split()
+            if words[:1] == ["device"]:
+                is_mine = words[4] == mount_point
+            elif is_mine and len(words) >= 8 and words[0].endswith(":") and words[0][:-1].isupper():
+                counts[words[0][:-1]] = int(words[1])
+    return counts
+
+
+def write_slowly_open(path, text):
+    """Opens a file for writing and writes; its descriptor."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    os.write(fd, text)
+    return fd
+
+
+def more(fd, text):
+    os.write(fd, text)
+    os.fsync(fd)
