@@ -273,12 +273,13 @@ void state_client_drop_delegs(struct state_client *client)
         struct state_deleg *deleg =
             LIST_ENTRY(client->delegs.next, struct state_deleg, client_node);
         struct state_file_key key = deleg->key;
-        struct state_files *files = deleg->file != NULL ? deleg->files : NULL;
-        if (files != NULL)
+        struct state_files *files = deleg->files;
+        bool is_held = deleg->file != NULL; /* else its file system may be gone */
+        if (is_held)
             state_files_enter_always(files);
         (void)state_deleg_drop(client, deleg);
         mutex_unlock(&client->lock);
-        if (files != NULL) {
+        if (is_held) {
             files->ops->release(files->context, key);
             state_files_leave(files);
         }
@@ -444,13 +445,14 @@ bool state_deleg_writer(const struct state_caller *caller, const struct state_fi
     mutex_lock(&shard->lock);
     const struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
     bool found = deleg != NULL && deleg->client != caller->client;
-    if (found)
+    if (found) {
         *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
             .handle = deleg->handle.id,
             .change = deleg->change,
             .size_bytes = deleg->size_bytes,
             .is_modified = deleg->is_modified,
             .is_recalled = deleg->phase != STATE_DELEG_GRANTED };
+    }
     mutex_unlock(&shard->lock);
     return found;
 }
