@@ -9,7 +9,7 @@
 #include "nfs/compound.h"
 #include "state/deleg.h"
 
-#define DELEG_WAIT_MS 100u
+#define DELEG_WAIT_MS 70u
 
 /* Starts the thread. Errors: -EAGAIN. */
 MUST_CHECK int deleg_waits_init(struct deleg_waits *waits);
