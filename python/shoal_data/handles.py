@@ -25,10 +25,12 @@ class _Open:
             self._users += 1
 
     def put(self) -> None:
+        if os.getpid() != self.pid:  # a child of fork() leaves its parent's alone; the lock may be held for ever there
+            return
         with self._lock:
             self._users -= 1
             last = self._users == 0
-        if last and os.getpid() == self.pid:  # a child of fork() leaves its parent's alone
+        if last:
             _library.plain("close")(self.pointer)
 
 

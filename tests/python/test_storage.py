@@ -1,11 +1,14 @@
 """The asyncio interface, with many tasks, threads and processes, and the wheel."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
 
 import numpy
@@ -151,3 +154,34 @@ def test_the_wheel_stands_alone(tmp_path):
          "print(shoal_data.__file__, len(s.load_market_data()))", site, tmp_path / "store"],
         check=True, timeout=60, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert str(site) in done.stdout and done.stdout.split()[-1] == "1"
+
+
+def test_a_child_of_fork_ends_what_it_inherited(url):
+    """Handles and arrays of the parent stay the parent's, whichever lock was held while it forked."""
+    with shoal_data.Store(url, pool_min=2) as store:
+        store.store_ohlcv_bars("A", "1m", bars_at([1, 2]))
+        bars = store.load_ohlcv_bars("A", "1m")
+        writer = store.open_checkpoint_writer("m", "run")
+        writer.write(b"parent")
+        held, forked = threading.Event(), threading.Event()
+        lock = store._connection._open._lock
+        holder = threading.Thread(target=lambda: (lock.acquire(), held.set(), forked.wait(), lock.release()))
+        holder.start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            try:
+                signal.alarm(30)
+                del bars, writer
+                gc.collect()
+                same = list(store.load_ohlcv_bars("A", "1m").timestamp_ns) == [1, 2]
+                store.close()
+                os._exit(0 if same else 1)
+            finally:
+                os._exit(2)
+        forked.set()
+        holder.join()
+        assert os.waitpid(child, 0)[1] == 0
+        writer.finish()
+        store.commit_model_checkpoint("m", "run")
+        assert store.load_model_checkpoint("m").data == b"parent" and list(bars.timestamp_ns) == [1, 2]
