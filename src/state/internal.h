@@ -592,6 +592,8 @@ MUST_CHECK enum state_status state_share_check(struct state_file *file,
 MUST_CHECK enum state_status state_share_check_access(struct state_shard *shard,
     const struct state_file_key *key, uint32_t access, uint64_t now_ms,
     struct state_client **out_rival) NO_LOCK_CHECK;
+/* Whether two OPENs, each with its access and deny, exclude each other. */
+bool state_share_conflicts(uint32_t access_a, uint32_t deny_a, uint32_t access_b, uint32_t deny_b);
 void state_share_count(struct state_file *file, uint32_t access, uint32_t deny, int change)
     REQUIRES(file->shard->lock);
 /* The bit of a pair in a history. */

@@ -206,6 +206,8 @@ static enum state_status open_locked(struct state_client *client,
     enum state_status status;
     if (open == NULL) {
         status = open_new_locked(client, args, now_ms, out_rival, &open);
+    } else if (state_share_conflicts(args->access, args->deny, open->access, open->deny)) {
+        return STATE_SHARE_DENIED; /* its own deny counts, too: RFC 7530 section 9.9, 8881 section 9.7 */
     } else {
         opened.access_before = open->access;
         opened.deny_before = open->deny;

@@ -20,7 +20,7 @@ void state_share_count(struct state_file *file, uint32_t access, uint32_t deny, 
     count_add(&file->deny_write_count, deny & STATE_SHARE_WRITE, change);
 }
 
-static bool share_conflicts(uint32_t access_a, uint32_t deny_a, uint32_t access_b, uint32_t deny_b)
+bool state_share_conflicts(uint32_t access_a, uint32_t deny_a, uint32_t access_b, uint32_t deny_b)
 {
     return (access_a & deny_b) != 0 || (access_b & deny_a) != 0;
 }
@@ -36,7 +36,7 @@ enum state_status state_share_check(struct state_file *file, const struct state_
     uint32_t others_deny =
         (file->deny_read_count > (own_deny & STATE_SHARE_READ ? 1u : 0u) ? STATE_SHARE_READ : 0) |
         (file->deny_write_count > (own_deny & STATE_SHARE_WRITE ? 1u : 0u) ? STATE_SHARE_WRITE : 0);
-    if (!share_conflicts(access, deny, others_access, others_deny))
+    if (!state_share_conflicts(access, deny, others_access, others_deny))
         return STATE_OK;
 
     struct state_client *rival = NULL;
@@ -45,7 +45,7 @@ enum state_status state_share_check(struct state_file *file, const struct state_
         struct state_open *open = LIST_ENTRY(node, struct state_open, file_node);
         if (own != NULL && open == own)
             continue;
-        if (!share_conflicts(access, deny, open->access, open->deny))
+        if (!state_share_conflicts(access, deny, open->access, open->deny))
             continue;
         if (!state_client_is_expired(open->client, now_ms))
             return STATE_SHARE_DENIED;

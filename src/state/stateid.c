@@ -110,6 +110,9 @@ enum state_status state_open_find(struct state_client *client, const struct stat
 enum state_status state_caller_of_stateid(const struct state_caller *caller,
     const struct state_stateid *stateid, struct state_client **out_client)
 {
+    /* Special ones name nobody, and are no ids of an earlier process. RFC 7530 section 9.1.4.4 */
+    if (other_is_all(stateid, 0) || other_is_all(stateid, 0xff))
+        return STATE_BAD_STATEID;
     uint64_t clientid = state_stateid_clientid(stateid);
     enum state_status status = state_caller_client(caller, clientid, out_client);
     /* Version 4.0: of an earlier process. RFC 7530 section 9.1.4.2 */

@@ -198,7 +198,9 @@ def test_a_denied_open_does_not_truncate(connect, directory):
 def test_owners_of_one_client_deny_each_other(directory):
     directory.open(b"f", share=ACCESS_READ, deny=DENY_WRITE, owner=b"one")
     assert directory.run(open_(b"f", owner=b"two")).status == "SHARE_DENIED"
-    assert directory.run(open_(b"f", owner=b"one", share=ACCESS_WRITE)).status == "OK"
+    # Its own deny counts for the owner, too (RFC 7530 section 9.9, RFC 8881 section 9.7).
+    assert directory.run(open_(b"f", owner=b"one", share=ACCESS_WRITE)).status == "SHARE_DENIED"
+    assert directory.run(open_(b"f", owner=b"one", share=ACCESS_READ)).status == "OK"
 
 
 def test_special_stateids_meet_denies(connect, directory):

@@ -45,7 +45,7 @@ static void use_files(struct worker *worker, struct state_client *client)
     };
     struct state_file_ref file = fixture_file(worker->f, (uint64_t)rand_r(&worker->seed) % FILES);
     char owner = (char)('a' + rand_r(&worker->seed) % 3);
-    uint32_t deny = rand_r(&worker->seed) % 4 == 0 ? STATE_SHARE_WRITE : STATE_SHARE_NONE;
+    uint32_t deny = rand_r(&worker->seed) % 16 == 0 ? STATE_SHARE_WRITE : STATE_SHARE_NONE;
     struct state_open_args open = {
         .file = file, .owner = slice_of(&owner, 1), .access = STATE_SHARE_BOTH, .deny = deny
     };
