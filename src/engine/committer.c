@@ -410,8 +410,11 @@ static void run_batch(struct batch *batch, struct request *first)
     struct clock_time now = clock_wall();
     batch->now = (struct fs_time){ now.seconds, now.nanoseconds };
     bool is_full = volume_is_nearly_full(volume);
+    bool is_failed =
+        volume
+            ->is_failed; /* by others, at any time: what was executed below is written all the same */
     for (struct request *it = first; it != NULL; it = it->next) {
-        if (volume->is_failed)
+        if (is_failed)
             it->result = -EROFS;
         else if (is_full && !it->frees_space)
             it->result = -ENOSPC;
@@ -419,7 +422,7 @@ static void run_batch(struct batch *batch, struct request *first)
             it->result = it->execute(batch, it);
     }
     int err = 0;
-    if (!volume->is_failed) {
+    if (!is_failed) {
         write_pendings(batch);
         raise_ceilings(batch);
         if (batch->has_writes || batch->range_count > 0)
