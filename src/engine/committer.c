@@ -410,9 +410,8 @@ static void run_batch(struct batch *batch, struct request *first)
     struct clock_time now = clock_wall();
     batch->now = (struct fs_time){ now.seconds, now.nanoseconds };
     bool is_full = volume_is_nearly_full(volume);
-    bool is_failed =
-        volume
-            ->is_failed; /* by others, at any time: what was executed below is written all the same */
+    /* Others set it, at any time: what is executed below is written all the same. */
+    bool is_failed = volume->is_failed;
     for (struct request *it = first; it != NULL; it = it->next) {
         if (is_failed)
             it->result = -EROFS;
