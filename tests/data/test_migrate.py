@@ -147,23 +147,28 @@ def test_what_comes_later_and_what_differs_is_copied(source, database):
 def test_killed_it_goes_on(tmp_path, source, pg_server, to_files):
     seed = random.randrange(1 << 30)
     generator = random.Random(seed)
-    database = pg_server.url(pg_server.new_database())
     if to_files:
+        database = pg_server.url(pg_server.new_database())
         migrate(source, database)
-        source, database = database, tmp_path / "target"
+        source = database
     killed = 0
-    for _ in range(4):
-        process = subprocess.Popen([find_program("shoal"), "data", "migrate", "--from", source, "--to", database,
+    limit_s = 0.6
+    while killed < 4:
+        if killed == 0:  # the last target is whole
+            target = tmp_path / f"target-{limit_s}" if to_files else pg_server.url(pg_server.new_database())
+        process = subprocess.Popen([find_program("shoal"), "data", "migrate", "--from", source, "--to", target,
                                     "-q", "--threads", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            process.wait(generator.uniform(0.05, 0.6))
+            process.wait(generator.uniform(limit_s / 10, limit_s))
+            if killed > 0:
+                break
+            limit_s /= 2
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-    assert killed > 0, seed
-    migrate(source, database)
-    assert content(database) == content(source), seed
+    migrate(source, target)
+    assert content(target) == content(source), seed
 
 
 def test_workers_may_write_meanwhile(source, database):
