@@ -16,7 +16,7 @@
 #include "nfs/turn.h"
 
 #define NOBODY             65534u
-#define ERROR_RESULT_BYTES 8u /* operation number and status */
+#define ERROR_RESULT_BYTES 12u /* operation number, status, and the empty bitmap of SETATTR */
 
 /* ---- the places that a compound moves between ---- */
 
@@ -299,6 +299,8 @@ static void put_error_result(
     enc->size_max = compound->size_limit;
     xdr_put_u32(enc, opcode);
     xdr_put_u32(enc, status);
+    if (opcode == OP_SETATTR)
+        xdr_put_u32(enc, 0); /* the one result with more than the status of a failure: attrsset */
 }
 
 /* Runs the next operation and writes its result. */

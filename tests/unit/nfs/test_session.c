@@ -213,6 +213,34 @@ static void a_reply_that_cannot_be_kept_is_refused_before_it_has_effects(void **
     assert_int_equal(compound_run(h), NFS4ERR_NOENT);
 }
 
+/* SETATTR tells what it set even when it fails: there has to be room for that too. The tag moves the end of the
+ * kept reply through the results, four bytes at a time. */
+static void a_refused_result_of_any_operation_can_be_decoded(void **state)
+{
+    struct harness *h = *state;
+    char tag[NFS4_TAG_MAX + 1];
+    uint32_t refused_count = 0;
+    for (uint32_t size = 512; size <= NFS4_TAG_MAX; size += 4) {
+        memset(tag, 'x', size);
+        tag[size] = 0;
+        h->tag = tag;
+        h->cachethis = true;
+        compound_begin(h);
+        add_putrootfh(h);
+        for (int i = 0; i < 4; i++)
+            add_getattr(h, UINT32_MAX & ~(1u << FATTR4_RDATTR_ERROR), 0, 0);
+        for (int i = 0; i < 12; i++) {
+            struct fattr4 mode = fattr_mode(h, 0755);
+            add_op(h, OP_SETATTR, &(union nfs_argop4){ .opsetattr = { .obj_attributes = mode } });
+        }
+        enum nfsstat4 status = compound_run(h); /* fails the test when it cannot be decoded */
+        uint32_t last = h->opcodes[h->result_count - 1];
+        refused_count += status == NFS4ERR_REP_TOO_BIG_TO_CACHE && last == OP_SETATTR;
+    }
+    h->tag = NULL;
+    assert_true(refused_count >= 4);
+}
+
 static void too_many_operations_are_refused(void **state)
 {
     struct harness *h = *state;
@@ -329,6 +357,7 @@ int main(void)
         TEST(another_request_in_a_used_slot_is_a_false_retry),
         TEST(a_slot_used_out_of_order_is_misordered),
         TEST(a_reply_that_cannot_be_kept_is_refused_before_it_has_effects),
+        TEST(a_refused_result_of_any_operation_can_be_decoded),
         TEST(too_many_operations_are_refused),
         TEST(a_connection_is_bound_by_request),
         TEST(a_back_channel_that_is_not_there_cannot_be_changed),
