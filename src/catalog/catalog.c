@@ -264,6 +264,28 @@ enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const cha
     return profile;
 }
 
+void catalog_arn(
+    const struct catalog *catalog, const char *kind, const char *id, char out_arn[CATALOG_ARN_SIZE])
+{
+    (void)snprintf(out_arn, CATALOG_ARN_SIZE, "arn:aws:elasticfilesystem:%s:%s:%s/%s",
+        catalog_region(catalog), catalog_account_id(catalog), kind, id);
+}
+
+int catalog_fs_policy(const struct catalog *catalog, const char *fs_id, char **out_policy)
+{
+    int err = 0;
+    struct tables *tables = catalog->tables;
+    *out_policy = NULL;
+    rwlock_read_lock(&tables->lock);
+    const struct entry *entry = tables_find(tables, ENTRY_FS, fs_id);
+    if (entry != NULL && entry->fs.policy != NULL) {
+        *out_policy = strdup(entry->fs.policy);
+        err = *out_policy == NULL ? -ENOMEM : 0;
+    }
+    rwlock_read_unlock(&tables->lock);
+    return err;
+}
+
 void catalog_each_fs(
     const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context)
 {

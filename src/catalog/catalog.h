@@ -47,6 +47,15 @@ MUST_CHECK int catalog_profile_parse(const char *name, enum catalog_profile *out
 /* What the file system's record says; CATALOG_PROFILE_DEFAULT also when there is none. */
 enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const char *fs_id);
 
+/* The file system's policy, a copy that the caller frees; NULL: it has none. Errors: -ENOMEM. */
+MUST_CHECK int catalog_fs_policy(
+    const struct catalog *catalog, const char *fs_id, char **out_policy);
+
+/* The ARN of one of our resources: `kind` is "file-system" or "access-point". */
+#define CATALOG_ARN_SIZE 256
+void catalog_arn(const struct catalog *catalog, const char *kind, const char *id,
+    char out_arn[CATALOG_ARN_SIZE]);
+
 /* Calls `emit` with the id of each available file system, in the order of ids. */
 void catalog_each_fs(
     const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context);

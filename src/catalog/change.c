@@ -118,6 +118,11 @@ static int write_staged(const struct catalog_change *change)
     return err;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
 /* Whether the data plane could answer differently after this. */
 static bool alters_exports(const struct staged *item)
 {
@@ -125,6 +130,7 @@ static bool alters_exports(const struct staged *item)
     assert(entry != NULL);
     if (item->before != NULL && item->after != NULL && entry->kind == ENTRY_FS)
         return item->before->fs.state != item->after->fs.state ||
+               !same_text(item->before->fs.policy, item->after->fs.policy) ||
                catalog_tags_profile(&item->before->fs.tags) !=
                    catalog_tags_profile(&item->after->fs.tags);
     return entry->kind == ENTRY_FS || entry->kind == ENTRY_MOUNT_TARGET;

@@ -53,7 +53,7 @@ static json_t *pack_tags(const struct catalog_tags *tags)
 
 static json_t *pack_fs(const struct catalog_fs *fs)
 {
-    return json_pack("{ss ss ss si si si sf sI sb sb sI sI sI so}", "id", fs->id, "token",
+    json_t *object = json_pack("{ss ss ss si si si sf sI sb sb sI sI sI so}", "id", fs->id, "token",
         fs->creation_token, "zone", fs->zone_name, "state", (int)fs->state, "performance",
         (int)fs->performance, "throughput", (int)fs->throughput, "provisioned_mibps",
         fs->provisioned_mibps, "provisioned_at_ms", (json_int_t)fs->provisioned_at_ms,
@@ -61,6 +61,12 @@ static json_t *pack_fs(const struct catalog_fs *fs)
         (int)fs->backup_declined, "created_ms", (json_int_t)fs->created_ms, "size_bytes",
         (json_int_t)fs->size_bytes, "size_sampled_ms", (json_int_t)fs->size_sampled_ms, "tags",
         pack_tags(&fs->tags));
+    if (object != NULL && fs->policy != NULL &&
+        json_object_set_new(object, "policy", json_string(fs->policy)) < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static json_t *pack_mount_target(const struct catalog_mount_target *target)
@@ -196,6 +202,12 @@ static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
     fs->created_ms = take_time(object, "created_ms", ok);
     fs->size_bytes = (uint64_t)take_int(object, "size_bytes", 0, INT64_MAX, ok);
     fs->size_sampled_ms = take_time(object, "size_sampled_ms", ok);
+    const json_t *policy = json_object_get(object, "policy");
+    if (policy != NULL &&
+        (json_string_length(policy) == 0 || json_string_length(policy) > CATALOG_POLICY_SIZE_MAX ||
+            strlen(json_string_value(policy)) != json_string_length(policy) ||
+            catalog_fs_set_policy(fs, json_string_value(policy)) < 0))
+        *ok = false;
     take_tags(object, &fs->tags, ok);
 }
 

@@ -46,6 +46,8 @@ int entry_clone(const struct entry *entry, struct entry **out_entry)
     case ENTRY_FS:
         copy->fs = entry->fs;
         copy->fs.tags = (struct catalog_tags){ 0 };
+        copy->fs.policy = NULL;
+        err = catalog_fs_set_policy(&copy->fs, entry->fs.policy);
         break;
     case ENTRY_MOUNT_TARGET:
         copy->mount_target = entry->mount_target;
@@ -75,6 +77,19 @@ int entry_clone(const struct entry *entry, struct entry **out_entry)
     return 0;
 }
 
+int catalog_fs_set_policy(struct catalog_fs *fs, const char *policy)
+{
+    char *copy = NULL;
+    if (policy != NULL) {
+        copy = strdup(policy);
+        if (copy == NULL)
+            return -ENOMEM;
+    }
+    free(fs->policy);
+    fs->policy = copy;
+    return 0;
+}
+
 void entry_ref(struct entry *entry)
 {
     atomic_fetch_add_explicit(&entry->refs, 1, memory_order_relaxed);
@@ -87,6 +102,8 @@ void entry_unref(struct entry *entry)
     struct catalog_tags *tags = entry_tags(entry);
     if (tags != NULL)
         catalog_tags_fini(tags);
+    if (entry->kind == ENTRY_FS)
+        free(entry->fs.policy);
     if (entry->kind == ENTRY_KEY)
         explicit_bzero(&entry->key, sizeof entry->key);
     free(entry);

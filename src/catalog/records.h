@@ -18,6 +18,7 @@
 #define CATALOG_SECURITY_GROUPS_MAX 5
 #define CATALOG_ZONES_MAX           6
 #define CATALOG_REASON_SIZE         512
+#define CATALOG_POLICY_SIZE_MAX     20000 /* EFS: "File system policy size limit" */
 
 /* One enum for all kinds, as in the API: LifeCycleState. */
 enum catalog_state {
@@ -73,6 +74,7 @@ struct catalog_fs {
     int64_t created_ms;   /* since 1970, as all times here */
     uint64_t size_bytes;  /* metered size at the last sample */
     int64_t size_sampled_ms;
+    char *policy; /* the file system policy, as it was put: JSON; NULL: none. Owned by the record */
     struct catalog_tags tags;
 };
 
@@ -213,6 +215,10 @@ struct catalog_change;
  * -ENOMEM; -EIO: the disk failed, and the catalog refuses all further changes (-EROFS). */
 MUST_CHECK int catalog_change(struct catalog *catalog,
     int (*make)(struct catalog_change *change, void *context), void *context);
+
+/* For use by `make`: replaces the policy of a record that is staged; NULL: none from now on.
+ * Errors: -ENOMEM, and nothing is changed. */
+MUST_CHECK int catalog_fs_set_policy(struct catalog_fs *fs, const char *policy);
 
 /* For use by `make` only, at most one of add, edit and remove per record.
  * Add: stages a new record, all zero, that `make` fills in; its keys (id, token, address) must be

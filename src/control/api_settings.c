@@ -1,7 +1,7 @@
 /*
  * control/api_settings.c - settings of file systems and of the account (room: control).
  *
- * What Shoal does not do yet can be asked about, and the answer is the true one: there is no policy, no backup, no
+ * What Shoal does not do yet can be asked about, and the answer is the true one: there is no backup, no
  * replication, no tier. Setting any of it is refused with 501 NotImplemented, never taken and forgotten.
  * Source: EFS API, the Describe, Put and Delete operations named in each function.
  */
@@ -93,21 +93,6 @@ const struct api_error *api_put_backup_policy(struct api_call *call)
     catalog_fs_put(fs);
     error = api_change(call, decline_backup, id);
     return error != NULL ? error : answer_backup_declined(call);
-}
-
-const struct api_error *api_describe_file_system_policy(struct api_call *call)
-{
-    const struct api_error *error = require_fs(call, call->path_value);
-    if (error != NULL)
-        return error;
-    return api_fail(call, API_POLICY_NOT_FOUND,
-        "File system '%.128s' does not have a file system policy.", call->path_value);
-}
-
-/* The default policy is in effect afterwards (EFS: DeleteFileSystemPolicy); here it always is. */
-const struct api_error *api_delete_file_system_policy(struct api_call *call)
-{
-    return require_fs(call, call->path_value);
 }
 
 static const struct api_error *answer_preferences(struct api_call *call)

@@ -8,19 +8,11 @@
 
 #define OBJECT_METADATA_BYTES 2048 /* per file, directory, link */
 #define ROOT_DATA_BYTES       4096
-#define ARN_SIZE              256
 
 uint64_t render_metered_bytes(const struct fs_space *space)
 {
     uint64_t object_count = max_u64(space->used_files, 1); /* the root is always there */
     return ROOT_DATA_BYTES + OBJECT_METADATA_BYTES * object_count + space->used_bytes;
-}
-
-static void make_arn(const struct api_call *call, const char *kind, const char *id, char *to)
-{
-    const struct catalog *catalog = call->context->catalog;
-    (void)snprintf(to, ARN_SIZE, "arn:aws:elasticfilesystem:%s:%s:%s/%s", catalog_region(catalog),
-        catalog_account_id(catalog), kind, id);
 }
 
 json_t *render_tags(const struct catalog_tags *tags, size_t first, size_t count)
@@ -84,8 +76,8 @@ static int add_optional_fs_members(
 json_t *render_fs(const struct api_call *call, const struct catalog_fs *fs)
 {
     const struct catalog *catalog = call->context->catalog;
-    char arn[ARN_SIZE];
-    make_arn(call, "file-system", fs->id, arn);
+    char arn[CATALOG_ARN_SIZE];
+    catalog_arn(call->context->catalog, "file-system", fs->id, arn);
     json_t *object = json_pack("{ss ss ss ss sf ss sI so ss sb ss s{ss} so}", "OwnerId",
         catalog_account_id(catalog), "CreationToken", fs->creation_token, "FileSystemId", fs->id,
         "FileSystemArn", arn, "CreationTime", (double)fs->created_ms / 1000.0, "LifeCycleState",
@@ -157,8 +149,8 @@ static json_t *render_root_directory(const struct catalog_access_point *point)
 json_t *render_access_point(const struct api_call *call, const struct catalog_access_point *point)
 {
     const struct catalog *catalog = call->context->catalog;
-    char arn[ARN_SIZE];
-    make_arn(call, "access-point", point->id, arn);
+    char arn[CATALOG_ARN_SIZE];
+    catalog_arn(call->context->catalog, "access-point", point->id, arn);
     json_t *object = json_pack("{ss ss ss ss ss ss so so}", "ClientToken", point->client_token,
         "AccessPointId", point->id, "AccessPointArn", arn, "FileSystemId", point->fs_id, "OwnerId",
         catalog_account_id(catalog), "LifeCycleState", catalog_state_name(point->state),

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "control/actions.h"
+#include "control/policies.h"
 #include "control/query_service.h"
 #include "http/server.h"
 #include "metrics/metrics.h"
@@ -200,6 +200,8 @@ static void serve_efs(
     }
     call->action = action->name;
     const struct api_error *error = take_input(call, request, path_value);
+    if (error == NULL)
+        error = policies_check_call(call, action, request);
     if (error == NULL)
         error = action->handler(call);
     if (error != NULL)

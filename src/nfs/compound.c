@@ -13,6 +13,7 @@
 #include "metrics/metrics.h"
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
+#include "nfs/rights.h"
 #include "nfs/turn.h"
 
 #define NOBODY             65534u
@@ -77,6 +78,22 @@ void compound_set_pseudo(struct compound *compound)
     struct fs_attr attr;
     pseudo_attr(compound->server, &attr);
     compound_set_node(compound, NULL, &attr);
+}
+
+enum nfsstat4 compound_enter(struct compound *compound, struct nfs_volume *volume)
+{
+    unsigned rights = nfs_rights(compound->conn, volume);
+    if ((rights & NFS_RIGHT_MOUNT) == 0)
+        return NFS4ERR_ACCESS;
+    if ((rights & NFS_RIGHT_ROOT) == 0 && compound->cred.uid == 0)
+        compound->cred = (struct fs_cred){ .uid = NOBODY, .gid = NOBODY };
+    return NFS4_OK;
+}
+
+bool compound_may_write(const struct compound *compound)
+{
+    struct nfs_volume *volume = compound->current.volume;
+    return volume != NULL && (nfs_rights(compound->conn, volume) & NFS_RIGHT_WRITE) != 0;
 }
 
 enum nfsstat4 compound_keep_volume(struct compound *compound, struct nfs_volume *volume)
@@ -253,7 +270,7 @@ static enum nfsstat4 check_needs(struct compound *compound, const struct nfs_op 
         if (status != NFS4_OK)
             return status;
     }
-    if ((op->flags & WRITES) == WRITES && place_is_pseudo(&compound->current))
+    if ((op->flags & WRITES) == WRITES && !compound_may_write(compound))
         return NFS4ERR_ROFS;
     if ((op->flags & ONCE) != 0 && compound_room(compound) < op->reply_max_bytes)
         return compound->too_big;

@@ -76,6 +76,11 @@ MUST_CHECK enum nfsstat4 place_get_type(
 /* The filehandle that stands for it. */
 struct fh place_fh(const struct place *place);
 
+/* Whether the connection may go into the volume at all: NFS4ERR_ACCESS when its policy does not let it. Before the
+ * current filehandle moves there from elsewhere. User 0 becomes nobody where it may not be root. */
+MUST_CHECK enum nfsstat4 compound_enter(struct compound *compound, struct nfs_volume *volume);
+/* Whether the current filehandle is where this connection may change things. */
+bool compound_may_write(const struct compound *compound);
 /* Moves the current filehandle; the current stateid becomes the anonymous one. */
 void compound_set_node(
     struct compound *compound, struct nfs_volume *volume, const struct fs_attr *attr);

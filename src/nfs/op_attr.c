@@ -28,7 +28,7 @@ enum nfsstat4 op_access(
     if ((attr->type == FS_REGULAR || is_directory) && (compound_versions(compound) & XATTRS) != 0)
         known |= ACCESS_BITS_XATTR;
     unsigned granted = perm_granted(&compound->cred, attr, PERM_READ | PERM_WRITE | PERM_EXECUTE);
-    if (place_is_pseudo(&compound->current))
+    if (!compound_may_write(compound))
         granted &= ~(unsigned)PERM_WRITE;
     uint32_t access = 0;
     if ((granted & PERM_READ) != 0)

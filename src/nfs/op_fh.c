@@ -37,6 +37,9 @@ enum nfsstat4 op_putfh(
     enum nfsstat4 status = compound_find_volume(compound, fh.fs_tag, &volume);
     if (status != NFS4_OK)
         return status;
+    status = compound_enter(compound, volume);
+    if (status != NFS4_OK)
+        return status;
     struct fs_attr attr;
     int err = fs_getattr(volume->fs, fh.node, &attr);
     if (err < 0)
@@ -56,6 +59,9 @@ enum nfsstat4 op_putrootfh(
         compound_set_pseudo(compound);
         return NFS4_OK;
     }
+    enum nfsstat4 status = compound_enter(compound, volume);
+    if (status != NFS4_OK)
+        return status;
     struct fs_attr attr;
     int err = fs_getattr(volume->fs, volume->root, &attr);
     if (err < 0)

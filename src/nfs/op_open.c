@@ -108,34 +108,6 @@ static enum nfsstat4 get_createhow(struct opening *opening, struct fs_create *ou
     return status;
 }
 
-/* OPEN4_CREATE: the file is made, or is there already. */
-static enum nfsstat4 make_file(struct opening *opening, struct slice name)
-{
-    struct compound *compound = opening->compound;
-    struct place *dir = &compound->current;
-    struct fs_create how = { 0 };
-    enum nfsstat4 status = get_createhow(opening, &how);
-    if (status != NFS4_OK)
-        return status;
-    if (place_is_pseudo(dir))
-        return NFS4ERR_ROFS;
-    struct fs_created created;
-    int err = fs_create(dir->volume->fs, &compound->cred, dir->node, name, &how, &created);
-    if (err < 0)
-        return nfs_status(err);
-    opening->attr = created.attr;
-    opening->dir_change = created.change;
-    /* A retried exclusive create finds its own file. */
-    opening->is_made = !created.existed || how.mode == FS_CREATE_EXCLUSIVE;
-    if (opening->is_made) {
-        opening->attrset = opening->change.mask;
-    } else if (opening->change.set.set_size && opening->change.set.size_bytes == 0) {
-        opening->truncates = true;
-        attr_mask_add(&opening->attrset, FATTR4_SIZE);
-    }
-    return NFS4_OK;
-}
-
 /* OPEN4_NOCREATE, by name. */
 static enum nfsstat4 find_file(struct opening *opening, struct slice name)
 {
@@ -153,6 +125,46 @@ static enum nfsstat4 find_file(struct opening *opening, struct slice name)
         err = fs_lookup(dir->volume->fs, &compound->cred, dir->node, name, &opening->attr);
     opening->dir_change = (struct fs_change){ dir_attr.change, dir_attr.change };
     return nfs_status(err);
+}
+
+/* OPEN4_CREATE where nothing may be changed: what is there can be opened, as by Linux on a read-only mount. */
+static enum nfsstat4 find_instead(
+    struct opening *opening, struct slice name, const struct fs_create *how)
+{
+    if (place_is_pseudo(&opening->compound->current))
+        return NFS4ERR_ROFS;
+    enum nfsstat4 status = find_file(opening, name);
+    if (status == NFS4ERR_NOENT || (status == NFS4_OK && opening->change.set.set_size))
+        return NFS4ERR_ROFS;
+    return status == NFS4_OK && how->mode != FS_CREATE_UNCHECKED ? NFS4ERR_EXIST : status;
+}
+
+/* OPEN4_CREATE: the file is made, or is there already. */
+static enum nfsstat4 make_file(struct opening *opening, struct slice name)
+{
+    struct compound *compound = opening->compound;
+    struct place *dir = &compound->current;
+    struct fs_create how = { 0 };
+    enum nfsstat4 status = get_createhow(opening, &how);
+    if (status != NFS4_OK)
+        return status;
+    if (!compound_may_write(compound))
+        return find_instead(opening, name, &how);
+    struct fs_created created;
+    int err = fs_create(dir->volume->fs, &compound->cred, dir->node, name, &how, &created);
+    if (err < 0)
+        return nfs_status(err);
+    opening->attr = created.attr;
+    opening->dir_change = created.change;
+    /* A retried exclusive create finds its own file. */
+    opening->is_made = !created.existed || how.mode == FS_CREATE_EXCLUSIVE;
+    if (opening->is_made) {
+        opening->attrset = opening->change.mask;
+    } else if (opening->change.set.set_size && opening->change.set.size_bytes == 0) {
+        opening->truncates = true;
+        attr_mask_add(&opening->attrset, FATTR4_SIZE);
+    }
+    return NFS4_OK;
 }
 
 /* Which file is to be opened. */
@@ -186,6 +198,7 @@ static bool is_by_delegation(const struct OPEN4args *args)
 static enum nfsstat4 check_file(const struct opening *opening)
 {
     const struct compound *compound = opening->compound;
+    bool writes = (opening->access & OPEN4_SHARE_ACCESS_WRITE) != 0 || opening->truncates;
     switch (opening->attr.type) {
     case FS_REGULAR:
         break;
@@ -196,7 +209,11 @@ static enum nfsstat4 check_file(const struct opening *opening)
     default:
         return compound->minor == 0 ? NFS4ERR_SYMLINK : NFS4ERR_WRONG_TYPE;
     }
-    if (opening->is_made || opening->args->claim.claim == CLAIM_PREVIOUS)
+    if (opening->is_made)
+        return NFS4_OK;
+    if (writes && !compound_may_write(compound))
+        return NFS4ERR_ROFS;
+    if (opening->args->claim.claim == CLAIM_PREVIOUS)
         return NFS4_OK;
     if (is_by_delegation(opening->args) &&
         (compound->cred.uid == 0 || compound->cred.uid == opening->attr.uid))
@@ -204,7 +221,7 @@ static enum nfsstat4 check_file(const struct opening *opening)
     unsigned wanted = 0;
     if ((opening->access & OPEN4_SHARE_ACCESS_READ) != 0)
         wanted |= PERM_READ;
-    if ((opening->access & OPEN4_SHARE_ACCESS_WRITE) != 0 || opening->truncates)
+    if (writes)
         wanted |= PERM_WRITE;
     return nfs_status(perm_check(&compound->cred, &opening->attr, wanted));
 }

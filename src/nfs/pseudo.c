@@ -57,6 +57,9 @@ enum nfsstat4 pseudo_lookup(struct compound *compound, struct slice name)
     if (status != NFS4_OK)
         return status;
     assert(volume != NULL);
+    status = compound_enter(compound, volume);
+    if (status != NFS4_OK)
+        return status;
     struct fs_attr attr;
     int err = fs_getattr(volume->fs, volume->root, &attr);
     if (err == 0)

@@ -46,6 +46,11 @@ struct nfs_conn {
     bool is_bound;               /* what it sees is decided: at its first request */
     bool is_strict;              /* the profile of `volume` when the connection was bound */
     uint64_t catalog_generation; /* as of which `volume` is right */
+    /* What it may do in the volume with this tag, as of this generation of the catalog: nfs/rights.h. */
+    bool has_rights;
+    unsigned rights;
+    uint64_t rights_tag;
+    uint64_t rights_generation;
 };
 
 struct nfs_server {

@@ -2,6 +2,7 @@
 #include "tests/lib/fake_catalog.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FILE_SYSTEMS_MAX 64
@@ -10,6 +11,7 @@ static struct {
     const char *fs_id; /* NULL: free */
     struct in_addr address;
     enum catalog_profile profile;
+    const char *policy;
 } file_systems[FILE_SYSTEMS_MAX];
 static uint64_t generation;
 
@@ -27,6 +29,7 @@ void fake_catalog_add(const char *fs_id, const char *address)
         file_systems[i].fs_id = fs_id;
         file_systems[i].address.s_addr = 0;
         file_systems[i].profile = CATALOG_PROFILE_DEFAULT;
+        file_systems[i].policy = NULL;
         if (address != NULL && inet_pton(AF_INET, address, &file_systems[i].address) != 1)
             abort();
         generation++;
@@ -52,6 +55,36 @@ enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const cha
             return file_systems[i].profile;
     }
     return CATALOG_PROFILE_DEFAULT;
+}
+
+void fake_catalog_set_policy(const char *fs_id, const char *policy)
+{
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            file_systems[i].policy = policy;
+    }
+    generation++;
+}
+
+int catalog_fs_policy(const struct catalog *catalog, const char *fs_id, char **out_policy)
+{
+    (void)catalog;
+    *out_policy = NULL;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0 &&
+            file_systems[i].policy != NULL &&
+            (*out_policy = strdup(file_systems[i].policy)) == NULL)
+            abort();
+    }
+    return 0;
+}
+
+void catalog_arn(
+    const struct catalog *catalog, const char *kind, const char *id, char out_arn[CATALOG_ARN_SIZE])
+{
+    (void)catalog;
+    (void)snprintf(out_arn, CATALOG_ARN_SIZE,
+        "arn:aws:elasticfilesystem:us-east-1:000000000000:%s/%s", kind, id);
 }
 
 void fake_catalog_remove(const char *fs_id)

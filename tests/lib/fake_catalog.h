@@ -13,5 +13,7 @@ void fake_catalog_reset(void);
 void fake_catalog_add(const char *fs_id, const char *address);
 /* What catalog_fs_profile() answers for it. */
 void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile);
+/* Its policy, JSON, borrowed; NULL: none. */
+void fake_catalog_set_policy(const char *fs_id, const char *policy);
 /* Takes a file system and its mount target away. */
 void fake_catalog_remove(const char *fs_id);

@@ -554,10 +554,6 @@ static void recovery_records_are_kept(void **state)
 static void everything_is_there_after_a_restart(void **state)
 {
     struct fs_contract *c = *state;
-    if (c->reopen == NULL) {
-        skip();
-        return;
-    }
     struct fs_node dir = fs_contract_directory(c);
     struct fs_attr d = fs_contract_make(c, dir, "d", FS_DIRECTORY);
     struct fs_attr f = fs_contract_make(c, d.node, "f", FS_REGULAR);
@@ -572,7 +568,8 @@ static void everything_is_there_after_a_restart(void **state)
         .mtime = { .seconds = 1234567890, .nanoseconds = 123456789 } };
     assert_int_equal(fs_setattr(c->fs, &root, f.node, &change, &out), 0);
     struct fs_attr dir_before = attr_of(c, d.node);
-    assert_int_equal(c->reopen(c), 0);
+    if (c->reopen != NULL)
+        assert_int_equal(c->reopen(c), 0);
     struct fs_attr after = attr_of(c, f.node);
     assert_int_equal(after.mode, 0604);
     assert_int_equal(after.uid, 77);

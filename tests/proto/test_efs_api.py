@@ -395,10 +395,56 @@ def test_settings_that_are_not_there_are_answered_as_efs_does(efs):
     remove(efs, file_system_id)
 
 
+def policy_of(file_system_id, *statements):
+    arn = f"arn:aws:elasticfilesystem:us-east-1:000000000000:file-system/{file_system_id}"
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Principal": {"AWS": "*"}, "Resource": arn, **statement} for statement in statements]})
+
+
+def test_a_file_system_policy_is_put_shown_and_taken_away(efs):
+    file_system_id = make(efs)
+    policy = policy_of(file_system_id, {"Effect": "Allow", "Action": ["elasticfilesystem:ClientMount"]})
+    put = efs.put_file_system_policy(FileSystemId=file_system_id, Policy=policy)
+    assert (put["FileSystemId"], put["Policy"]) == (file_system_id, policy)
+    assert efs.describe_file_system_policy(FileSystemId=file_system_id)["Policy"] == policy
+    efs.delete_file_system_policy(FileSystemId=file_system_id)
+    assert code_of(efs.describe_file_system_policy, FileSystemId=file_system_id) == ("PolicyNotFound", 404)
+    assert code_of(efs.put_file_system_policy, FileSystemId="fs-1", Policy=policy) == ("FileSystemNotFound", 404)
+    remove(efs, file_system_id)
+
+
+@pytest.mark.parametrize("policy, reason", [
+    ("{}", "1 to 256 statements"),
+    ("no", "no JSON"),
+    ('{"Statement": {"Effect": "Allow", "Action": "*"}}', "no Principal"),
+    ('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "mount"}}', "is no action"),
+])
+def test_what_is_no_policy_is_refused(efs, policy, reason):
+    file_system_id = make(efs)
+    code, status, answer = error_of(efs.put_file_system_policy, FileSystemId=file_system_id, Policy=policy)
+    assert (code, status) == ("InvalidPolicyException", 400)
+    assert reason in answer["Error"]["Message"]
+    assert code_of(efs.describe_file_system_policy, FileSystemId=file_system_id) == ("PolicyNotFound", 404)
+    remove(efs, file_system_id)
+
+
+def test_a_policy_denies_calls_and_does_not_lock_out_by_accident(efs):
+    file_system_id = make(efs)
+    denies = policy_of(file_system_id, {"Effect": "Deny", "Action": "elasticfilesystem:DeleteFileSystem"})
+    efs.put_file_system_policy(FileSystemId=file_system_id, Policy=denies)
+    assert code_of(efs.delete_file_system, FileSystemId=file_system_id) == ("AccessDeniedException", 403)
+    assert efs.describe_file_systems(FileSystemId=file_system_id)["FileSystems"]
+    locks_out = policy_of(file_system_id, {"Effect": "Deny", "Action": "*"})
+    code, status, answer = error_of(efs.put_file_system_policy, FileSystemId=file_system_id, Policy=locks_out)
+    assert (code, status) == ("InvalidPolicyException", 400)
+    assert "BypassPolicyLockoutSafetyCheck" in answer["Error"]["Message"]
+    efs.delete_file_system_policy(FileSystemId=file_system_id)
+    remove(efs, file_system_id)
+
+
 def test_what_is_not_built_says_so(efs):
     file_system_id = make(efs)
     for call, arguments in (
-            (efs.put_file_system_policy, {"Policy": "{}"}),
             (efs.put_backup_policy, {"BackupPolicy": {"Status": "ENABLED"}}),
             (efs.put_lifecycle_configuration,
              {"LifecyclePolicies": [{"TransitionToIA": "AFTER_7_DAYS"}]})):

@@ -164,7 +164,11 @@ static void wrong_input_has_the_errors_of_efs(void **state)
             "{\"ReplicationOverwriteProtection\":\"REPLICATING\"}", 400, "BadRequest" },
         { "PUT", "/file-systems/fs-1/protection",
             "{\"ReplicationOverwriteProtection\":\"DISABLED\"}", 404, "FileSystemNotFound" },
-        { "PUT", "/file-systems/fs-1/policy", "{}", 501, "NotImplemented" },
+        { "PUT", "/file-systems/fs-1/policy", "{}", 400, "BadRequest" },
+        { "PUT", "/file-systems/fs-1/policy", "{\"Policy\":\"{}\"}", 404, "FileSystemNotFound" },
+        { "GET", "/file-systems/fs-1/policy", "", 404, "FileSystemNotFound" },
+        { "DELETE", "/file-systems/fs-1/policy", "", 404, "FileSystemNotFound" },
+        { "POST", "/file-systems/fs-1/replication-configuration", "{}", 501, "NotImplemented" },
         { "GET", "/file-systems/fs-1", "", 404, "UnknownOperationException" },
         { "GET", "/file-systems/a/b/c", "", 404, "UnknownOperationException" },
     };
