@@ -340,7 +340,7 @@ static enum nfsstat4 run_op(struct compound *compound, struct xdr_decoder *args)
     xdr_put_u32(enc, opcode);
     enum nfsstat4 status = run_handler(compound, args, op, opcode, &res);
     if (compound->in_turn && compound->turn.is_replay) {
-        status = turn_replay(compound);
+        status = turn_replay(compound, opcode);
     } else if ((op->flags & STREAMS) == 0) {
         res.opillegal.status = status; /* every result begins with it */
         nfs_resop4_encode(enc, opcode, &res);
@@ -350,7 +350,7 @@ static enum nfsstat4 run_op(struct compound *compound, struct xdr_decoder *args)
     if (enc->failed || ((op->flags & STREAMS) != 0 && status != NFS4_OK))
         put_error_result(compound, mark, opcode, status);
     if (compound->in_turn)
-        turn_end(compound, opcode, status, mark.size + 4);
+        turn_end(compound, opcode, status, mark.size);
     uint64_t now_ns = clock_monotonic_ns();
     metrics_observe(METRIC_NFS_OP_SECONDS, opcode, now_ns - compound->op_start_ns);
     compound->op_start_ns = now_ns; /* of the next one: asking for the time is what costs here */

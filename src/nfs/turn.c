@@ -77,25 +77,35 @@ static void leave(struct compound *compound, enum nfsstat4 status, struct slice 
     compound->caller.client = NULL;
 }
 
-enum nfsstat4 turn_replay(struct compound *compound)
+/* Whether a replay answers this request: another operation with the same number, or the same one for a file of another
+ * file system, is not what was asked before. */
+static bool is_same_request(const struct compound *compound, uint32_t opcode)
+{
+    const struct state_turn *turn = &compound->turn;
+    const struct nfs_volume *volume = compound->current.volume;
+    if (load_be32(turn->replay.data) != opcode)
+        return false;
+    return !turn->has_replay_file || (volume != NULL && volume->files == turn->replay_file.files);
+}
+
+enum nfsstat4 turn_replay(struct compound *compound, uint32_t opcode)
 {
     const struct state_turn *turn = &compound->turn;
     struct place *current = &compound->current;
-    assert(turn->is_replay && turn->replay.size >= 4);
+    assert(turn->is_replay && turn->replay.size >= 8);
+    if (!is_same_request(compound, opcode)) {
+        xdr_put_u32(compound->enc, NFS4ERR_BAD_SEQID);
+        leave(compound, NFS4ERR_BAD_SEQID, slice_of(NULL, 0), NULL);
+        return NFS4ERR_BAD_SEQID;
+    }
     if (turn->has_replay_file) {
         const struct state_file_ref *file = &turn->replay_file;
-        if (current->volume == NULL || current->volume->files != file->files) {
-            /* The same number for a file of another file system: not the same request. */
-            xdr_put_u32(compound->enc, NFS4ERR_BAD_SEQID);
-            leave(compound, NFS4ERR_BAD_SEQID, slice_of(NULL, 0), NULL);
-            return NFS4ERR_BAD_SEQID;
-        }
         *current = (struct place){ .is_set = true,
             .volume = current->volume,
             .node = { .inode = file->key.inode, .generation = file->key.generation } };
     }
-    enum nfsstat4 status = load_be32(turn->replay.data);
-    xdr_put_fixed(compound->enc, turn->replay);
+    enum nfsstat4 status = load_be32(turn->replay.data + 4);
+    xdr_put_fixed(compound->enc, slice_of(turn->replay.data + 4, turn->replay.size - 4));
     leave(compound, status, slice_of(NULL, 0), NULL);
     return status;
 }

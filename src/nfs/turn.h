@@ -13,8 +13,9 @@
  * replay. Else answer with the status; there is no turn. May wait. */
 MUST_CHECK enum nfsstat4 turn_begin(
     struct compound *compound, uint32_t opcode, const union nfs_argop4 *arg);
-/* Answers a replay as before, in place of a result, and ends it. Gives the status that it had. */
-MUST_CHECK enum nfsstat4 turn_replay(struct compound *compound);
-/* Ends the turn; its result begins at `result_start` of the reply. */
+/* Answers a replay as before, in place of a result after its opcode, and ends it. Gives the status that it had;
+ * NFS4ERR_BAD_SEQID: what had this number was another request. */
+MUST_CHECK enum nfsstat4 turn_replay(struct compound *compound, uint32_t opcode);
+/* Ends the turn; its result begins, with the opcode, at `result_start` of the reply. */
 void turn_end(
     struct compound *compound, uint32_t opcode, enum nfsstat4 status, size_t result_start);

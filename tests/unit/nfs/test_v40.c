@@ -122,6 +122,23 @@ static void a_retried_open_gets_its_first_answer_and_filehandle(void **state)
     assert_int_equal(compound_run(v.h), NFS4ERR_BAD_SEQID);
 }
 
+static void another_operation_with_the_last_number_is_no_retry(void **state)
+{
+    struct v40 v = start(state);
+    struct slice fh;
+    struct stateid4 stateid = open_confirmed(&v, "file", &fh);
+    compound_begin(v.h);
+    add_putfh(v.h, fh);
+    add_op(v.h, OP_LOCKU,
+        &(union nfs_argop4){
+            .oplocku = {
+                .locktype = READ_LT, .seqid = v.seqid, .lock_stateid = stateid, .length = 1 } });
+    assert_int_equal(compound_run(v.h), NFS4ERR_BAD_SEQID);
+    assert_int_equal(close_file(&v, fh, stateid), NFS4ERR_BAD_SEQID);
+    v.seqid++;
+    assert_int_equal(close_file(&v, fh, stateid), NFS4_OK);
+}
+
 static void a_failed_open_takes_its_number_and_is_answered_again(void **state)
 {
     struct v40 v = start(state);
@@ -287,6 +304,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup_bare, harness_teardown)
         TEST(a_new_owner_confirms_its_first_open),
         TEST(a_retried_open_gets_its_first_answer_and_filehandle),
+        TEST(another_operation_with_the_last_number_is_no_retry),
         TEST(a_failed_open_takes_its_number_and_is_answered_again),
         TEST(a_close_can_be_retried),
         TEST(locks_are_numbered_by_two_owners),
