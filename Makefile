@@ -39,7 +39,7 @@ test: ## everything: check, release and clang builds, clang-tidy, end to end wit
 .PHONY: fuzz
 fuzz: ## each fuzz target for 60 seconds
 	tools/setup.sh build test
-	tools/fuzz.sh
+	tools/fuzz.py
 
 .PHONY: bench
 bench: setup $(BUILD)/build.ninja ## load generator against shoald and NFS-Ganesha, interleaved, with ratios

@@ -23,9 +23,8 @@ void rpc_conn_close(struct rpc_conn *conn)
 
 bool rpc_conn_send(struct rpc_conn *conn, struct slice record)
 {
-    (void)conn;
-    (void)record;
-    return false; /* nobody answers callbacks here: tests/proto does */
+    /* Else nobody answers callbacks here: tests/proto does. */
+    return the_harness->receive != NULL && the_harness->receive(the_harness, conn, record);
 }
 
 void rpc_conn_ref(struct rpc_conn *conn)

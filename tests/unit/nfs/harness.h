@@ -48,6 +48,8 @@ struct harness {
     struct harness_client first;
     struct arena arena;
     struct xdr_encoder request;
+    /* Called with each callback that the server sends; NULL: it cannot be sent. */
+    bool (*receive)(struct harness *h, struct rpc_conn *conn, struct slice record);
     size_t count_at;
     uint32_t op_count;
     bool cachethis;   /* of the next SEQUENCE */
