@@ -32,7 +32,7 @@ check-tsan: ## the unit and protocol tests under ThreadSanitizer
 	tools/run-tests.py check-tsan
 
 .PHONY: test
-test: ## everything: check, release and clang builds, clang-tidy, end to end with real clients
+test: ## everything: check, release and clang builds, clang-tidy, end to end with real clients, fuzzing
 	tools/setup.sh build run test
 	tools/run-tests.py test
 

@@ -70,7 +70,7 @@ def run(name, seconds):
     with open(log, "wb") as out:
         status = subprocess.run(
             [BUILD / "tests/fuzz" / name, f"-max_total_time={seconds}", "-print_final_stats=1",
-             "-rss_limit_mb=2048", f"-artifact_prefix={BUILD}/{name}-", *EXTRA.get(name, []),
+             "-rss_limit_mb=2048", "-timeout=300", f"-artifact_prefix={BUILD}/{name}-", *EXTRA.get(name, []),
              *corpora(name)], stdout=out, stderr=subprocess.STDOUT, check=False).returncode
     lines = log.read_text(errors="replace").splitlines()
     runs = [line for line in lines if "number_of_executed_units" in line]

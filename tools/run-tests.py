@@ -15,6 +15,8 @@ import sys
 import time
 import xml.etree.ElementTree
 
+import fuzz
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Debian's packages (pytest, boto3) belong to Debian's Python, which need not be the first in PATH.
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
@@ -24,6 +26,7 @@ OPTIONS = {
     "clang": ["-Dwerror=true"],
     "release": ["--buildtype=release", "-Dstrip=false"],
 }
+FUZZ_SECONDS = 60  # of each target
 BUILD_DIRS = {"asan": "build-asan", "tsan": "build-tsan", "clang": "build-clang", "release": "build"}
 
 
@@ -170,6 +173,20 @@ def clang_tidy(totals):
     totals.add(status == 0, ["clang-tidy"] if status else [])
 
 
+def fuzz_targets(totals):
+    """Each fuzz target for a minute, two side by side; each counts as one."""
+    if not fuzz.available():
+        totals.add(0, [], 1)
+        say("fuzzing is left out: there is no clang with libFuzzer")
+        return
+    names = fuzz.build()
+    if names is None:
+        totals.add(0, ["build build-fuzz"])
+        return
+    failed = fuzz.run_all(names, FUZZ_SECONDS, 2, say)
+    totals.add(len(names) - len(failed), failed)
+
+
 def step(name, function, *arguments):
     started = time.monotonic()
     say(f"== {name}")
@@ -198,6 +215,7 @@ def test(totals):
         step("end to end", pytests, ["tests/e2e"], "release", 900, totals)
     if step("build with clang", build, "clang", totals):
         step("clang-tidy", clang_tidy, totals)
+    step("fuzzing", fuzz_targets, totals)
 
 
 def main():
