@@ -59,17 +59,23 @@ enum state_status state_rival_expire(struct state_client *rival, uint64_t now_ms
     return err == 0 || err == -EAGAIN ? STATE_OK : STATE_DELAY;
 }
 
-/* One client's turn: what is dead, was never confirmed in time, or is out of courtesy goes. */
-static void client_tick(struct state_client *client, uint64_t courtesy_ms, uint64_t now_ms)
+/* What is dead, was never confirmed in time, or is out of courtesy. */
+static bool client_goes(struct state_client *client, uint64_t courtesy_ms, uint64_t now_ms)
 {
     if (!state_client_is_expired(client, now_ms))
-        return;
+        return false;
     struct state_server *server = client->server;
     mutex_lock(&server->lock);
     bool goes =
         client->dead || !client->confirmed || state_client_is_expired(client, now_ms - courtesy_ms);
     mutex_unlock(&server->lock);
-    if (goes)
+    return goes;
+}
+
+/* One client's turn. */
+static void client_tick(struct state_client *client, uint64_t courtesy_ms, uint64_t now_ms)
+{
+    if (client_goes(client, courtesy_ms, now_ms))
         (void)state_client_expire(client, now_ms); /* what fails is tried again in the next tick */
     else
         state_records_trim(client, now_ms);

@@ -9,7 +9,12 @@
  * new process finds say who may reclaim: while there are any, a grace period runs; it ends when all
  * of them sent RECLAIM_COMPLETE or the time is over, and then all records found at the start are
  * deleted, before anything new is granted. So a crash in the middle of it, at any point, loses
- * nobody's rights. RFC 8881 section 8.4.2.
+ * nobody's rights, and who stays away for one whole grace period has none in the next (the edge conditions of RFC 8881
+ * section 8.4.3). RFC 8881 section 8.4.2.
+ *
+ * A client of version 4.0 has no RECLAIM_COMPLETE. Grace waits for it by time, unless it comes with another verifier: then
+ * it has rebooted, and nothing to reclaim. To know more, each OPEN, CLOSE, LOCK and LOCKU would have to be counted
+ * durably. So that grace is seldom waited for at all, records of clients that hold nothing for a lease are deleted.
  */
 #pragma once
 

@@ -111,8 +111,11 @@ struct state_client_v40 {
 struct state_record {
     struct list client_node;
     struct state_files *files;
-    bool is_put;   /* false: being written, or it failed */
-    bool is_going; /* being deleted, as nothing is held */
+    bool is_put;        /* false: being written, or it failed, or it is given up */
+    bool is_going;      /* being deleted: nothing is held, or the client is silent for long */
+    bool is_given_up;   /* deleted though something is held; put again when the client is back */
+    uint64_t looked_ms; /* when it was last looked at whether it is needed */
+    uint64_t idle_since_ms; /* as of then; 0: something was held, or was about to be */
 };
 
 struct state_client {
@@ -339,6 +342,9 @@ struct state_claimant {
     struct state_table_node node; /* by identity and owner */
     struct list all_node;
     bool complete;
+    bool is_old; /* of version 1: the next two are not known */
+    bool is_v40;
+    uint8_t verifier[STATE_VERIFIER_SIZE];
     uint8_t key[8];
     struct slice identity, owner, principal; /* point into `bytes` */
     uint8_t bytes[];
@@ -516,7 +522,9 @@ void state_lock_waiters_drop(struct state_file *file);
 /* Whether the client's record in that file system is there, and stays while it has an open. */
 bool state_record_is_put(struct state_client *client, const struct state_files *files)
     REQUIRES(client->lock);
-/* Deletes the records of file systems where a client that was silent for a lease holds nothing. May call ops. */
+/* Deletes the records that no restart should wait for: of file systems where the client holds nothing, at once when
+ * it is silent for a lease, else after a lease of that; and all of a client that is silent for RECORD_LEASES leases, until
+ * it is back. May call ops. */
 void state_records_trim(struct state_client *client, uint64_t now_ms);
 
 /* Puts the client's record in this file system unless it is there. May call ops. */
@@ -529,8 +537,8 @@ void state_records_forget(struct state_client *client);
 /* Whether the client may reclaim here. Errors: STATE_NO_GRACE, STATE_RECLAIM_BAD. */
 MUST_CHECK enum state_status state_recovery_check(
     struct state_files *files, const struct state_client *client);
-/* The client has reclaimed all that it wants. True: everyone has, the grace period may end. */
-bool state_recovery_complete(struct state_files *files, const struct state_client *client);
+/* A client of 4.0 was confirmed: what another life of it has left it will not reclaim. May call ops. */
+void state_recovery_reborn(struct state_client *client, uint64_t now_ms);
 /* Ends the grace period if it is over, deleting the records of before. May call ops. */
 void state_recovery_end(struct state_files *files, uint64_t now_ms);
 void state_recovery_init(struct state_recovery *recovery);

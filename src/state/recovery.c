@@ -1,22 +1,33 @@
 /*
  * state/recovery.c - recovery records and the grace period (room: state).
  *
- * The record of a client in one file system: key = its clientid, 8 bytes big-endian; value:
- *   version (1 byte: 1), then identity of the server, owner, principal: each 2 bytes size and the bytes.
- * The clientid makes keys unique, so putting the record of a client and deleting that of its predecessor
- * need no order. docs/formats/client-record.md.
+ * The record of a client in one file system: docs/formats/client-record.md. Its key is the clientid, which makes keys
+ * unique, so putting the record of a client and deleting that of its predecessor need no order.
+ *
+ *   (none) --OPEN or LOCK--> put --nothing held, for a lease; or the client is killed--> (none)
+ *                             '--silent for RECORD_LEASES leases--> given up --the client is back--> put
+ *
+ * A record that is given up is no loss: whoever is silent for so long has lost its lease, which is all that a client may
+ * count on (RFC 8881 section 8.3); without it no restart waits for who may never come. What it holds it keeps until a
+ * conflict, or a restart.
  */
 #include <stdlib.h>
 
 #include "base/bytes.h"
 #include "state/internal.h"
 
-#define RECORD_VERSION    1u
-#define RECORD_KEY_SIZE   8u
-#define RECORD_PART_COUNT 3u
-#define RECORD_VALUE_SIZE_MAX                                                     \
-    (1 + 2 * RECORD_PART_COUNT + STATE_IDENTITY_SIZE_MAX + STATE_OWNER_SIZE_MAX + \
+#define RECORD_VERSION     2u
+#define RECORD_VERSION_OLD 1u /* without kind and verifier */
+#define RECORD_KIND_V41    1u
+#define RECORD_KIND_V40    2u
+#define RECORD_KEY_SIZE    8u
+#define RECORD_HEAD_SIZE   (2u + STATE_VERIFIER_SIZE) /* of version 2 */
+#define RECORD_PART_COUNT  3u
+#define RECORD_VALUE_SIZE_MAX                                                                    \
+    (RECORD_HEAD_SIZE + 2 * RECORD_PART_COUNT + STATE_IDENTITY_SIZE_MAX + STATE_OWNER_SIZE_MAX + \
         STATE_PRINCIPAL_MAX)
+#define RECORD_LEASES   10u /* of silence, after which a record is given up */
+#define LOOKS_PER_LEASE 4u  /* at whether a record is needed */
 
 /* ---- records of this process ---- */
 
@@ -34,6 +45,9 @@ static struct slice record_value(
         client->owner, client->principal };
     size_t used = 0;
     value[used++] = RECORD_VERSION;
+    value[used++] = client->v40 != NULL ? RECORD_KIND_V40 : RECORD_KIND_V41;
+    memcpy(value + used, client->verifier, STATE_VERIFIER_SIZE);
+    used += STATE_VERIFIER_SIZE;
     for (size_t i = 0; i < RECORD_PART_COUNT; i++) {
         store_be16(value + used, (uint16_t)parts[i].size);
         used += 2;
@@ -83,8 +97,10 @@ static enum state_status record_begin(
             list_add_tail(&client->records, &record->client_node);
         }
     }
-    if (status == STATE_OK)
+    if (status == STATE_OK) {
+        record->idle_since_ms = 0; /* something is about to be held */
         *out_is_put = record->is_put;
+    }
     mutex_unlock(&client->lock);
     return status;
 }
@@ -103,8 +119,10 @@ enum state_status state_record_ensure(struct state_client *client, struct state_
     mutex_lock(&client->lock);
     bool died = client->dead;
     struct state_record *record = record_find_locked(client, files);
-    if (record != NULL && err == 0)
+    if (record != NULL && err == 0) {
         record->is_put = true;
+        record->is_given_up = false;
+    }
     mutex_unlock(&client->lock);
     if (died) {
         /* Whoever killed it may have deleted the record before it was put. It has no opens, so if this
@@ -180,19 +198,72 @@ static bool holds_in(struct state_client *client, const struct state_files *file
     return false;
 }
 
-/* A file system where the client has a record for nothing; entered. NULL: none. */
+/* Whether a record does no good any more, as the client is. */
+static bool record_is_idle(struct state_client *client, struct state_record *record, bool is_silent,
+    uint64_t now_ms) REQUIRES(client->lock)
+{
+    uint64_t lease_ms = client->server->state->options.lease_ms;
+    if (!is_silent && now_ms < record->looked_ms + lease_ms / LOOKS_PER_LEASE)
+        return false;
+    record->looked_ms = now_ms;
+    if (holds_in(client, record->files)) {
+        record->idle_since_ms = 0;
+        return state_client_is_expired(client, now_ms - (RECORD_LEASES - 1) * lease_ms);
+    }
+    if (record->idle_since_ms == 0)
+        record->idle_since_ms = now_ms;
+    return is_silent || now_ms >= record->idle_since_ms + lease_ms;
+}
+
+/* A file system where the client has a record that does no good; entered. NULL: none. */
 static struct state_files *record_trim_begin(struct state_client *client, uint64_t now_ms)
 {
     struct state_files *files = NULL;
     mutex_lock(&client->lock);
-    if (!client->dead && state_client_is_expired(client, now_ms)) {
-        LIST_FOR_EACH(node, &client->records)
-        {
-            struct state_record *record = LIST_ENTRY(node, struct state_record, client_node);
-            if (!record->is_put || record->is_going || holds_in(client, record->files) ||
-                !state_files_enter(record->files))
-                continue;
-            record->is_going = true;
+    bool is_silent = state_client_is_expired(client, now_ms);
+    LIST_FOR_EACH(node, &client->records)
+    {
+        struct state_record *record = LIST_ENTRY(node, struct state_record, client_node);
+        if (client->dead || !record->is_put || record->is_going ||
+            !record_is_idle(client, record, is_silent, now_ms) || !state_files_enter(record->files))
+            continue;
+        record->is_going = true;
+        files = record->files;
+        break;
+    }
+    mutex_unlock(&client->lock);
+    return files;
+}
+
+/* After the record was deleted, or could not be. */
+static void record_trim_end(
+    struct state_client *client, const struct state_files *files, bool is_deleted)
+{
+    mutex_lock(&client->lock);
+    struct state_record *record = record_find_locked(client, files);
+    if (record != NULL)
+        record->is_going = false; /* if it is still there: the next tick tries again */
+    if (record != NULL && is_deleted) {
+        record->is_put = false;
+        record->is_given_up = holds_in(client, files);
+        if (!record->is_given_up) {
+            list_remove(&record->client_node);
+            free(record);
+        }
+    }
+    mutex_unlock(&client->lock);
+}
+
+/* A file system where the record of a client that is back was given up; entered. NULL: none. */
+static struct state_files *record_given_up(struct state_client *client, uint64_t now_ms)
+{
+    struct state_files *files = NULL;
+    mutex_lock(&client->lock);
+    LIST_FOR_EACH(node, &client->records)
+    {
+        const struct state_record *record = LIST_ENTRY(node, struct state_record, client_node);
+        if (record->is_given_up && !state_client_is_expired(client, now_ms) &&
+            state_files_enter(record->files)) {
             files = record->files;
             break;
         }
@@ -204,17 +275,15 @@ static struct state_files *record_trim_begin(struct state_client *client, uint64
 void state_records_trim(struct state_client *client, uint64_t now_ms)
 {
     struct state_files *files;
+    while ((files = record_given_up(client, now_ms)) != NULL) {
+        enum state_status status = state_record_ensure(client, files);
+        state_files_leave(files);
+        if (status != STATE_OK)
+            return; /* the next tick tries again */
+    }
     while ((files = record_trim_begin(client, now_ms)) != NULL) {
         int err = record_delete(client, files);
-        if (err == 0) {
-            record_remove(client, files);
-        } else {
-            mutex_lock(&client->lock);
-            struct state_record *record = record_find_locked(client, files);
-            if (record != NULL)
-                record->is_going = false; /* the next tick tries again */
-            mutex_unlock(&client->lock);
-        }
+        record_trim_end(client, files, err == 0);
         state_files_leave(files);
         if (err < 0)
             return;
@@ -272,18 +341,36 @@ static bool part_take(struct slice *rest, struct slice *out_part)
     return true;
 }
 
+/* Reads what stands before the parts; false: it is not of a version that we know. */
+static bool head_take(struct slice *rest, struct state_claimant *claimant)
+{
+    size_t size = 1;
+    claimant->is_old = rest->data[0] == RECORD_VERSION_OLD;
+    if (!claimant->is_old) {
+        size = RECORD_HEAD_SIZE;
+        if (rest->data[0] != RECORD_VERSION || rest->size < size ||
+            (rest->data[1] != RECORD_KIND_V40 && rest->data[1] != RECORD_KIND_V41))
+            return false;
+        claimant->is_v40 = rest->data[1] == RECORD_KIND_V40;
+        memcpy(claimant->verifier, rest->data + 2, STATE_VERIFIER_SIZE);
+    }
+    *rest = slice_of(rest->data + size, rest->size - size);
+    return true;
+}
+
 int state_files_recover(struct state_files *files, struct slice key, struct slice value)
 {
-    if (key.size != RECORD_KEY_SIZE || value.size < 1 || value.data[0] != RECORD_VERSION)
+    if (key.size != RECORD_KEY_SIZE || value.size < 1)
         return -EBADMSG;
     struct state_claimant *claimant = calloc(1, sizeof *claimant + value.size);
     if (claimant == NULL)
         return -ENOMEM;
     memcpy(claimant->key, key.data, RECORD_KEY_SIZE);
     memcpy(claimant->bytes, value.data, value.size);
-    struct slice rest = slice_of(claimant->bytes + 1, value.size - 1);
-    if (!part_take(&rest, &claimant->identity) || !part_take(&rest, &claimant->owner) ||
-        !part_take(&rest, &claimant->principal) || rest.size != 0) {
+    struct slice rest = slice_of(claimant->bytes, value.size);
+    if (!head_take(&rest, claimant) || !part_take(&rest, &claimant->identity) ||
+        !part_take(&rest, &claimant->owner) || !part_take(&rest, &claimant->principal) ||
+        rest.size != 0) {
         free(claimant);
         return -EBADMSG;
     }
@@ -319,7 +406,8 @@ static struct state_claimant *claimant_match(
     struct slice identity = slice_of(server->identity, server->identity_size);
     for (; node != NULL; node = state_table_next(node)) {
         struct state_claimant *claimant = CONTAINER_OF(node, struct state_claimant, node);
-        if (slice_equal(claimant->owner, client->owner) &&
+        if ((claimant->is_old || claimant->is_v40 == (client->v40 != NULL)) &&
+            slice_equal(claimant->owner, client->owner) &&
             slice_equal(claimant->identity, identity) &&
             slice_equal(claimant->principal, client->principal))
             return claimant;
@@ -349,13 +437,17 @@ enum state_status state_recovery_check(struct state_files *files, const struct s
     return status;
 }
 
-bool state_recovery_complete(struct state_files *files, const struct state_client *client)
+/* `only_earlier`: only what another life of the client has left. */
+static bool claims_complete(
+    struct state_files *files, const struct state_client *client, bool only_earlier)
 {
     struct state_recovery *recovery = &files->recovery;
     mutex_lock(&recovery->lock);
     struct state_claimant *claimant = claimant_first_locked(recovery, files, client);
     while (claimant != NULL) {
-        if (!claimant->complete) {
+        bool is_earlier = !claimant->is_old &&
+                          memcmp(claimant->verifier, client->verifier, STATE_VERIFIER_SIZE) != 0;
+        if (!claimant->complete && (is_earlier || !only_earlier)) {
             claimant->complete = true;
             recovery->pending_count--;
         }
@@ -364,6 +456,16 @@ bool state_recovery_complete(struct state_files *files, const struct state_clien
     bool all = recovery->pending_count == 0;
     mutex_unlock(&recovery->lock);
     return all;
+}
+
+void state_recovery_reborn(struct state_client *client, uint64_t now_ms)
+{
+    assert(client->v40 != NULL); /* one of 4.1 says by itself when it has reclaimed all */
+    struct state_files *files = NULL;
+    while ((files = state_files_next(client->server->state, files)) != NULL) {
+        if (files->in_grace && claims_complete(files, client, true))
+            state_recovery_end(files, now_ms);
+    }
 }
 
 /* ---- the end of the grace period ---- */
@@ -439,7 +541,7 @@ enum state_status state_reclaim_complete(
         return STATE_COMPLETE_ALREADY;
     struct state_files *files = NULL;
     while ((files = state_files_next(client->server->state, files)) != NULL) {
-        if (files->in_grace && state_recovery_complete(files, client))
+        if (files->in_grace && claims_complete(files, client, false))
             state_recovery_end(files, caller->now_ms);
     }
     return STATE_OK;

@@ -16,7 +16,7 @@
  *  3. Whatever a client can ask for has a limit in struct state_options.
  *  4. State is dropped from files only after the client's recovery record is durably gone, and is
  *     granted only after that record is durably there: so no restart can give back what was taken
- * away.
+ *     away. The record of a client that was silent for ten leases goes earlier: state/recovery.c.
  *
  * Every function of this room may be called from any thread, with no lock of this room held; those
  * that make or free a `state`, `state_server` or `state_files` need that nobody else uses it. Locks

@@ -128,6 +128,8 @@ enum state_status state_setclientid_confirm(struct state_server *server, uint64_
         (void)state_client_drop(predecessor); /* state_tick() tries again */
         state_client_put(predecessor);
     }
+    if (status == STATE_OK)
+        state_recovery_reborn(client, now_ms);
     state_client_put(client);
     return status;
 }

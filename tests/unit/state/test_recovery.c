@@ -246,11 +246,128 @@ static void damaged_records_are_refused(void **state)
     memcpy(longer, record->value, record->size);
     assert_int_equal(
         state_files_recover(f->files, key, slice_of(longer, record->size + 1)), -EBADMSG);
-    longer[0] = 2; /* of a later version */
+    longer[0] = 3; /* of a later version */
+    assert_int_equal(state_files_recover(f->files, key, slice_of(longer, record->size)), -EBADMSG);
+    longer[0] = record->value[0];
+    longer[1] = 3; /* of no kind that there is */
     assert_int_equal(state_files_recover(f->files, key, slice_of(longer, record->size)), -EBADMSG);
     assert_int_equal(state_files_recover(
                          f->files, slice_of(record->key, 7), slice_of(record->value, record->size)),
         -EBADMSG);
+}
+
+static void a_record_of_version_1_still_gives_rights(void **state)
+{
+    struct fixture *f = *state;
+    struct peer alice = peer_ready(f, "alice");
+    assert_int_equal(open_new(&alice, 1), STATE_OK);
+    struct fake_record *record = &f->fs.records[0];
+    const size_t added = 1 + STATE_VERIFIER_SIZE; /* by version 2 */
+    record->value[0] = 1;
+    record->size -= added;
+    memmove(record->value + 1, record->value + 1 + added, record->size - 1);
+    fixture_restart(f);
+    assert_true(state_files_in_grace(f->files));
+    reconnect(&alice);
+    assert_int_equal(reclaim(&alice, 1), STATE_OK);
+    assert_int_equal(peer_reclaim_complete(&alice), STATE_OK);
+    assert_false(state_files_in_grace(f->files));
+}
+
+/* ---- records that no restart should wait for ---- */
+
+/* Lets time pass in which the client renews its lease. */
+static void live_on(struct peer *peer, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += LEASE_MS / 8) {
+        fixture_elapse(peer->f, LEASE_MS / 8);
+        (void)peer_caller(peer);
+    }
+}
+
+static void who_holds_nothing_for_a_lease_leaves_no_grace(void **state)
+{
+    struct fixture *f = *state;
+    struct peer alice = peer_ready(f, "alice"), bob = peer_ready(f, "bob");
+    struct state_stateid a, b;
+    assert_int_equal(open_as(&alice, 1, false, &a), STATE_OK);
+    assert_int_equal(open_as(&bob, 2, false, &b), STATE_OK);
+    live_on(&alice, 4 * LEASE_MS); /* bob is silent, and holds something */
+    assert_int_equal(fake_record_count(&f->fs), 2);
+    assert_int_equal(peer_close(&alice, 1, &a), STATE_OK);
+    live_on(&alice, LEASE_MS / 2);
+    assert_int_equal(fake_record_count(&f->fs), 2); /* it may open something soon */
+    live_on(&alice, LEASE_MS);
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    (void)peer_caller(&bob);
+    assert_int_equal(peer_close(&bob, 2, &b), STATE_OK);
+    live_on(&bob, 2 * LEASE_MS);
+    assert_int_equal(fake_record_count(&f->fs), 0);
+    /* And the next open has one before it is answered. */
+    assert_int_equal(open_as(&bob, 3, false, &b), STATE_OK);
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    assert_int_equal(peer_close(&bob, 3, &b), STATE_OK);
+    live_on(&bob, 2 * LEASE_MS);
+    fixture_restart(f);
+    assert_false(state_files_in_grace(f->files));
+}
+
+static void a_record_in_use_is_not_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct peer alice = peer_ready(f, "alice");
+    struct state_stateid a;
+    for (int i = 0; i < 40; i++) { /* it never holds anything when it is looked at */
+        assert_int_equal(open_as(&alice, 1, false, &a), STATE_OK);
+        assert_int_equal(peer_close(&alice, 1, &a), STATE_OK);
+        live_on(&alice, LEASE_MS / 4);
+    }
+    assert_int_equal(f->fs.put_count, 1);
+}
+
+static void who_is_silent_for_long_keeps_no_restart_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct peer alice = peer_ready(f, "alice");
+    struct state_stateid a;
+    assert_int_equal(open_as(&alice, 1, false, &a), STATE_OK);
+    fixture_elapse(f, 10 * LEASE_MS);
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    f->fs.delete_error = -EIO;
+    fixture_elapse(f, 1);
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    f->fs.delete_error = 0;
+    fixture_elapse(f, 1000);
+    assert_int_equal(fake_record_count(&f->fs), 0);
+    assert_true(
+        state_file_is_open(f->files, fixture_file(f, 1).key)); /* as long as nobody wants it */
+    fixture_restart(f);
+    assert_false(state_files_in_grace(f->files));
+    reconnect(&alice);
+    assert_int_equal(reclaim(&alice, 1), STATE_NO_GRACE);
+}
+
+static void who_comes_back_after_long_has_a_record_again(void **state)
+{
+    struct fixture *f = *state;
+    struct peer alice = peer_ready(f, "alice"), bob = peer_ready(f, "bob");
+    struct state_stateid a, b;
+    assert_int_equal(open_as(&alice, 1, false, &a), STATE_OK);
+    assert_int_equal(open_as(&bob, 2, false, &b), STATE_OK);
+    fixture_elapse(f, 11 * LEASE_MS);
+    assert_int_equal(fake_record_count(&f->fs), 0);
+    assert_int_equal(open_as(&bob, 3, false, &b), STATE_OK); /* at once, as it gets more */
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    (void)peer_caller(&alice);
+    f->fs.put_error = -EIO;
+    fixture_elapse(f, 1000);
+    assert_int_equal(fake_record_count(&f->fs), 1);
+    f->fs.put_error = 0;
+    fixture_elapse(f, 1000);
+    assert_int_equal(fake_record_count(&f->fs), 2);
+    fixture_restart(f);
+    reconnect(&alice);
+    assert_int_equal(reclaim(&alice, 1), STATE_OK);
 }
 
 /* ---- courtesy ---- */
@@ -401,6 +518,11 @@ int main(void)
         TEST(a_stranger_with_the_name_of_a_client_cannot_reclaim),
         TEST(locks_follow_grace_as_opens_do),
         TEST(damaged_records_are_refused),
+        TEST(a_record_of_version_1_still_gives_rights),
+        TEST(who_holds_nothing_for_a_lease_leaves_no_grace),
+        TEST(a_record_in_use_is_not_forgotten),
+        TEST(who_is_silent_for_long_keeps_no_restart_waiting),
+        TEST(who_comes_back_after_long_has_a_record_again),
         TEST(an_expired_client_keeps_what_nobody_wants),
         TEST(an_expired_client_loses_everything_at_a_conflict),
         TEST(shares_and_tests_of_locks_and_special_stateids_expire_too),

@@ -522,6 +522,44 @@ static void a_client_of_4_0_reclaims_in_grace_without_confirming(void **state)
     assert_false(state_files_in_grace(f->files));
 }
 
+static void a_mac_that_rebooted_reclaims_nothing_and_that_ends_grace(void **state)
+{
+    struct fixture *f = *state;
+    struct mac one = mac_ready(f, "one"), two = mac_ready(f, "two");
+    uint32_t seqid = 0;
+    (void)opened(&one, "o", 1, &seqid);
+    seqid = 0;
+    (void)opened(&two, "o", 2, &seqid);
+    fixture_restart(f);
+    two.verifier = 8; /* another life */
+    assert_int_equal(set_clientid(&two), STATE_OK);
+    assert_int_equal(confirm(&two), STATE_OK);
+    assert_true(state_files_in_grace(f->files));
+    one = mac_ready(f, "one"); /* the same life: it may have something to reclaim */
+    assert_int_equal(confirm(&one), STATE_OK);
+    assert_true(state_files_in_grace(f->files));
+    one.verifier = 9;
+    assert_int_equal(set_clientid(&one), STATE_OK);
+    assert_true(state_files_in_grace(f->files));
+    assert_int_equal(confirm(&one), STATE_OK);
+    assert_false(state_files_in_grace(f->files));
+    assert_int_equal(do_open(&one, "o", 1, 1, "").status, STATE_OK);
+}
+
+static void a_session_completes_nothing_for_a_mac_of_its_name(void **state)
+{
+    struct fixture *f = *state;
+    struct mac mac = mac_ready(f, "same");
+    uint32_t seqid = 0;
+    (void)opened(&mac, "o", 1, &seqid);
+    fixture_restart(f);
+    struct peer peer = peer_of(f, "same");
+    peer.principal = mac.principal;
+    peer_connect(&peer);
+    assert_int_equal(peer_reclaim_complete(&peer), STATE_OK);
+    assert_true(state_files_in_grace(f->files));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -542,6 +580,8 @@ int main(void)
         TEST(a_denied_lock_is_retried_and_its_owner_may_come_again),
         TEST(release_lockowner_wants_nothing_locked),
         TEST(a_client_of_4_0_reclaims_in_grace_without_confirming),
+        TEST(a_mac_that_rebooted_reclaims_nothing_and_that_ends_grace),
+        TEST(a_session_completes_nothing_for_a_mac_of_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
