@@ -1,5 +1,5 @@
 /*
- * state/deleg.c - delegations: granting, conflicts, recalls, revocation (room: state).
+ * state/deleg.c - delegations: granting, conflicts, returning (room: state). What becomes of a recall: state/recall.c.
  *
  * Invariants:
  *  1. A delegation that is on its file holds the file (ops.hold) and is counted in its summary. A revoked one is
@@ -15,26 +15,6 @@
 
 #define CONFLICT_MEMORY_S 30u /* so long nobody gets a delegation after a conflict */
 #define OPENS_LOOKED_AT   64u /* a file with more opens than that is not delegated */
-#define REVOKE_BATCH      32u
-
-void state_delegs_init(struct state_delegs *delegs)
-{
-    mutex_make(&delegs->lock);
-    list_init(&delegs->due);
-    list_init(&delegs->waiting);
-    list_init(&delegs->notices);
-}
-
-void state_delegs_fini(struct state_delegs *delegs)
-{
-    assert(list_is_empty(&delegs->due) && list_is_empty(&delegs->waiting));
-    LIST_FOR_EACH_SAFE(node, &delegs->notices)
-    {
-        list_remove(node);
-        free(LIST_ENTRY(node, struct state_lock_waiter, node));
-    }
-    mutex_unmake(&delegs->lock);
-}
 
 static struct state_summary *summary_of(struct state_files *files, const struct state_file_key *key)
 {
@@ -226,9 +206,8 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
 
 /* ---- taking off ---- */
 
-/* Takes a delegation off its file, and off the lists of recalls. */
-static void deleg_detach(struct state_deleg *deleg) NO_LOCK_CHECK; /* as deleg_attach() */
-static void deleg_detach(struct state_deleg *deleg)
+/* The shard is the file's, which the checker of locks cannot see. */
+void state_deleg_detach(struct state_deleg *deleg) NO_LOCK_CHECK
 {
     struct state_file *file = deleg->file;
     struct state_shard *shard = file->shard;
@@ -250,7 +229,7 @@ bool state_deleg_drop(struct state_client *client, struct state_deleg *deleg)
 {
     bool was_held = deleg->file != NULL;
     if (was_held) {
-        deleg_detach(deleg);
+        state_deleg_detach(deleg);
         client->deleg_count--;
     } else {
         atomic_fetch_sub(&client->revoked_count, 1);
@@ -470,158 +449,4 @@ void state_deleg_writer_said(const struct state_file_ref *file,
         deleg->is_modified = true;
     }
     mutex_unlock(&shard->lock);
-}
-
-/* ---- recalls ---- */
-
-bool state_recall_next(struct state *state, struct state_recall *out)
-{
-    struct state_delegs *delegs = &state->delegs;
-    bool found = false;
-    mutex_lock(&delegs->lock);
-    if (!list_is_empty(&delegs->due)) {
-        struct state_deleg *deleg = LIST_ENTRY(delegs->due.next, struct state_deleg, recall_node);
-        list_remove(&deleg->recall_node);
-        list_add_tail(&delegs->waiting, &deleg->recall_node);
-        deleg->retry_ms = UINT64_MAX;
-        out->clientid = deleg->client->id;
-        state_handle_stateid(deleg->client, &deleg->handle, &out->stateid);
-        out->fs_tag = deleg->files->tag;
-        out->key = deleg->key;
-        found = true;
-    }
-    mutex_unlock(&delegs->lock);
-    return found;
-}
-
-/* The delegation that a stateid names, while it is on its file; NULL: none. */
-static struct state_deleg *deleg_lookup(
-    struct state_client *client, const struct state_stateid *stateid) REQUIRES(client->lock)
-{
-    struct state_handle *handle = state_handle_lookup(client, stateid);
-    if (handle == NULL || handle->kind != STATE_HANDLE_DELEG)
-        return NULL;
-    struct state_deleg *deleg = CONTAINER_OF(handle, struct state_deleg, handle);
-    return deleg->file != NULL ? deleg : NULL;
-}
-
-void state_recall_sent(
-    struct state *state, const struct state_recall *recall, uint64_t now_ms, uint64_t retry_ms)
-{
-    struct state_client *client = state_client_by_id(state, recall->clientid);
-    if (client == NULL)
-        return;
-    mutex_lock(&client->lock);
-    struct state_deleg *deleg = deleg_lookup(client, &recall->stateid);
-    if (deleg != NULL) {
-        mutex_lock(&state->delegs.lock);
-        deleg->retry_ms = retry_ms == UINT64_MAX ? UINT64_MAX : now_ms + retry_ms;
-        mutex_unlock(&state->delegs.lock);
-    }
-    mutex_unlock(&client->lock);
-    state_client_put(client);
-}
-
-static void deleg_revoke(struct state *state, const struct state_recall *late)
-{
-    struct state_client *client = state_client_by_id(state, late->clientid);
-    if (client == NULL)
-        return;
-    struct state_files *files = NULL;
-    mutex_lock(&client->lock);
-    struct state_deleg *deleg = deleg_lookup(client, &late->stateid);
-    if (deleg != NULL) {
-        files = deleg->files;
-        state_files_enter_always(files);
-        deleg_detach(deleg);
-        deleg->phase = STATE_DELEG_REVOKED_PHASE;
-        client->deleg_count--;
-        atomic_fetch_add(&client->revoked_count, 1);
-        atomic_fetch_add(&state->delegs.revoked, 1);
-    }
-    mutex_unlock(&client->lock);
-    if (files != NULL) {
-        files->ops->release(files->context, late->key);
-        state_files_leave(files);
-    }
-    state_client_put(client);
-}
-
-/* Adds the late ones of a list to `late`; makes those due whose time has come again. Gives the new count. */
-static size_t recalls_sort_locked(struct state *state, struct list *recalls, uint64_t now_ms,
-    struct state_recall late[REVOKE_BATCH], size_t count) REQUIRES(state->delegs.lock)
-{
-    LIST_FOR_EACH_SAFE(node, recalls)
-    {
-        struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, recall_node);
-        if (now_ms > deleg->recalled_ms + state->options.lease_ms) {
-            if (count == REVOKE_BATCH)
-                break;
-            late[count].clientid = deleg->client->id;
-            late[count].key = deleg->key;
-            state_handle_stateid(deleg->client, &deleg->handle, &late[count++].stateid);
-        } else if (recalls == &state->delegs.waiting && deleg->retry_ms <= now_ms) {
-            list_remove(&deleg->recall_node);
-            list_add_tail(&state->delegs.due, &deleg->recall_node);
-        }
-    }
-    return count;
-}
-
-/* Takes note of up to REVOKE_BATCH recalls that are late. */
-static size_t recalls_sort(
-    struct state *state, uint64_t now_ms, struct state_recall out_late[REVOKE_BATCH])
-{
-    mutex_lock(&state->delegs.lock);
-    size_t count = recalls_sort_locked(state, &state->delegs.due, now_ms, out_late, 0);
-    count = recalls_sort_locked(state, &state->delegs.waiting, now_ms, out_late, count);
-    mutex_unlock(&state->delegs.lock);
-    return count;
-}
-
-void state_delegs_tick(struct state *state, uint64_t now_ms)
-{
-    struct state_recall late[REVOKE_BATCH];
-    size_t count;
-    do {
-        count = recalls_sort(state, now_ms, late);
-        for (size_t i = 0; i < count; i++)
-            deleg_revoke(state, &late[i]);
-    } while (count == REVOKE_BATCH);
-}
-
-/* ---- too many ---- */
-
-#define PRESSURE_ROUND_MS 10000u
-
-static bool pressure_begin(struct state *state, uint64_t now_ms)
-{
-    struct state_delegs *delegs = &state->delegs;
-    uint64_t max = state->options.deleg_count_max;
-    if (atomic_load(&delegs->count) <= max - max / 8)
-        return false;
-    mutex_lock(&delegs->lock);
-    bool begins = delegs->pressed_ms == 0 || now_ms >= delegs->pressed_ms + PRESSURE_ROUND_MS;
-    if (begins)
-        delegs->pressed_ms = now_ms;
-    mutex_unlock(&delegs->lock);
-    return begins;
-}
-
-bool state_deleg_pressure(struct state *state, uint64_t now_ms, uint32_t *cursor,
-    uint64_t *out_clientid, uint32_t *out_keep_count)
-{
-    if (*cursor == 0 && !pressure_begin(state, now_ms))
-        return false;
-    struct state_client *client;
-    bool found = false;
-    while (!found && state_clients_list(state, cursor, &client, 1) == 1) {
-        mutex_lock(&client->lock);
-        found = client->deleg_count > 1;
-        *out_clientid = client->id;
-        *out_keep_count = client->deleg_count / 2;
-        mutex_unlock(&client->lock);
-        state_client_put(client);
-    }
-    return found;
 }
