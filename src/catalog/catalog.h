@@ -9,6 +9,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "base/base.h"
 #include "fs/volumes.h"
@@ -55,6 +56,42 @@ MUST_CHECK int catalog_fs_policy(
 #define CATALOG_ARN_SIZE 256
 void catalog_arn(const struct catalog *catalog, const char *kind, const char *id,
     char out_arn[CATALOG_ARN_SIZE]);
+
+#define CATALOG_ROOT_PATH_BYTES    (4 * 100 + 1) /* 100 characters */
+#define CATALOG_SECONDARY_GIDS_MAX 16
+
+/* What the data plane needs to know of an access point. */
+struct catalog_access {
+    char id[CATALOG_ID_SIZE];
+    char fs_id[FS_ID_SIZE];
+    bool has_user; /* uid, gid and groups take the place of the client's */
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t group_count;
+    uint32_t groups[CATALOG_SECONDARY_GIDS_MAX];
+    char root_path[CATALOG_ROOT_PATH_BYTES]; /* from "/" */
+    bool has_creation_info; /* how directories of the path are made that are missing */
+    uint32_t owner_uid;
+    uint32_t owner_gid;
+    uint32_t mode;
+};
+
+/* The number that stands for an access point in filehandles: the first 16 of the 17 hex digits of its id. 0: `id` is
+ * not that of an access point. */
+static inline uint64_t catalog_access_tag(const char *id)
+{
+    char digits[17];
+    if (strncmp(id, "fsap-", 5) != 0 || strlen(id) != 5 + 17 ||
+        strspn(id + 5, "0123456789abcdef") != 17)
+        return 0;
+    memcpy(digits, id + 5, 16);
+    digits[16] = '\0';
+    return strtoull(digits, NULL, 16);
+}
+
+/* The available access point with this tag. Errors: -ENOENT. Takes no lock for long. O(log n). */
+MUST_CHECK int catalog_find_access(
+    const struct catalog *catalog, uint64_t tag, struct catalog_access *out_access);
 
 /* Calls `emit` with the id of each available file system, in the order of ids. */
 void catalog_each_fs(

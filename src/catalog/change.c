@@ -133,7 +133,7 @@ static bool alters_exports(const struct staged *item)
                !same_text(item->before->fs.policy, item->after->fs.policy) ||
                catalog_tags_profile(&item->before->fs.tags) !=
                    catalog_tags_profile(&item->after->fs.tags);
-    return entry->kind == ENTRY_FS || entry->kind == ENTRY_MOUNT_TARGET;
+    return entry->kind != ENTRY_KEY;
 }
 
 /* Puts the staged entries into the tables. Each item's `before` then belongs to the change. */

@@ -13,8 +13,6 @@
 
 #define CATALOG_TOKEN_BYTES         (4 * CATALOG_TOKEN_SIZE_MAX + 1) /* that many characters of UTF-8 */
 #define CATALOG_NAME_SIZE           64
-#define CATALOG_ROOT_PATH_BYTES     (4 * 100 + 1) /* 100 characters */
-#define CATALOG_SECONDARY_GIDS_MAX  16
 #define CATALOG_SECURITY_GROUPS_MAX 5
 #define CATALOG_ZONES_MAX           6
 #define CATALOG_REASON_SIZE         512

@@ -64,7 +64,7 @@ void attr_put_zero(struct xdr_encoder *enc, const struct attr_source *source)
 void attr_put_fsid(struct xdr_encoder *enc, const struct attr_source *source)
 {
     xdr_put_u64(enc, source->fh.fs_tag);
-    xdr_put_u64(enc, 0);
+    xdr_put_u64(enc, source->fh.access_point);
 }
 
 void attr_put_lease_time(struct xdr_encoder *enc, const struct attr_source *source)

@@ -11,9 +11,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "metrics/metrics.h"
+#include "nfs/grant.h"
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
-#include "nfs/rights.h"
 #include "nfs/turn.h"
 
 #define NOBODY             65534u
@@ -25,7 +25,10 @@ struct fh place_fh(const struct place *place)
 {
     if (place_is_pseudo(place))
         return (struct fh){ .kind = FH_PSEUDO };
-    return (struct fh){ .kind = FH_NODE, .fs_tag = place->volume->tag, .node = place->node };
+    return (struct fh){ .kind = FH_NODE,
+        .fs_tag = place->volume->tag,
+        .node = place->node,
+        .access_point = place->access_tag };
 }
 
 enum nfsstat4 place_get_attr(struct compound *compound, struct place *place)
@@ -73,27 +76,85 @@ void compound_set_attr(struct compound *compound, const struct fs_attr *attr)
     compound->current.attr = *attr;
 }
 
+/* Who the request says it is. AUTH_NONE is nobody. */
+static void set_cred(struct compound *compound)
+{
+    const struct rpc_cred *cred = &compound->request->call.cred;
+    if (cred->flavor == RPC_AUTH_SYS) {
+        compound->cred = (struct fs_cred){ .uid = cred->uid,
+            .gid = cred->gid,
+            .group_count = cred->group_count,
+            .groups = cred->groups };
+    } else {
+        compound->cred = (struct fs_cred){ .uid = NOBODY, .gid = NOBODY };
+    }
+}
+
 void compound_set_pseudo(struct compound *compound)
 {
     struct fs_attr attr;
     pseudo_attr(compound->server, &attr);
+    compound->current.access_tag = 0;
+    set_cred(compound);
     compound_set_node(compound, NULL, &attr);
 }
 
-enum nfsstat4 compound_enter(struct compound *compound, struct nfs_volume *volume)
+/* The access point's user in place of the request's. */
+static enum nfsstat4 set_access_user(struct compound *compound, const struct nfs_grant *grant)
 {
-    unsigned rights = nfs_rights(compound->conn, volume);
-    if ((rights & NFS_RIGHT_MOUNT) == 0)
+    uint32_t *groups = NULL;
+    if (grant->group_count > 0) {
+        groups = arena_alloc(compound->arena, grant->group_count * sizeof *groups);
+        if (groups == NULL)
+            return NFS4ERR_DELAY;
+        memcpy(groups, grant->groups, grant->group_count * sizeof *groups);
+    }
+    compound->cred = (struct fs_cred){
+        .uid = grant->uid, .gid = grant->gid, .group_count = grant->group_count, .groups = groups
+    };
+    return NFS4_OK;
+}
+
+enum nfsstat4 compound_enter(
+    struct compound *compound, struct nfs_volume *volume, uint64_t access_tag)
+{
+    const struct nfs_grant *grant = nfs_grant(compound->conn, volume, access_tag);
+    if (grant == NULL)
+        return NFS4ERR_STALE;
+    if ((grant->rights & NFS_RIGHT_MOUNT) == 0)
         return NFS4ERR_ACCESS;
-    if ((rights & NFS_RIGHT_ROOT) == 0 && compound->cred.uid == 0)
+    set_cred(compound);
+    if (grant->has_user) {
+        enum nfsstat4 status = set_access_user(compound, grant);
+        if (status != NFS4_OK)
+            return status;
+    }
+    if ((grant->rights & NFS_RIGHT_ROOT) == 0 && compound->cred.uid == 0)
         compound->cred = (struct fs_cred){ .uid = NOBODY, .gid = NOBODY };
+    compound->current.access_tag = access_tag;
     return NFS4_OK;
 }
 
 bool compound_may_write(const struct compound *compound)
 {
-    struct nfs_volume *volume = compound->current.volume;
-    return volume != NULL && (nfs_rights(compound->conn, volume) & NFS_RIGHT_WRITE) != 0;
+    const struct place *current = &compound->current;
+    if (place_is_pseudo(current))
+        return false;
+    const struct nfs_grant *grant = nfs_grant(compound->conn, current->volume, current->access_tag);
+    return grant != NULL && (grant->rights & NFS_RIGHT_WRITE) != 0;
+}
+
+bool compound_is_same_user(
+    const struct compound *compound, const struct place *a, const struct place *b)
+{
+    if (!places_are_apart(a, b))
+        return true;
+    if (place_is_pseudo(a) || place_is_pseudo(b) || a->access_tag != b->access_tag)
+        return false;
+    const struct nfs_grant *grant = nfs_grant(compound->conn, a->volume, 0);
+    unsigned rights = grant != NULL ? grant->rights : 0;
+    grant = nfs_grant(compound->conn, b->volume, 0);
+    return grant != NULL && a->access_tag == 0 && rights == grant->rights;
 }
 
 enum nfsstat4 compound_keep_volume(struct compound *compound, struct nfs_volume *volume)
@@ -407,19 +468,6 @@ static void compound_end(struct compound *compound)
     }
 }
 
-/* Who the request says it is. AUTH_NONE is nobody. */
-static void set_cred(struct compound *compound, const struct rpc_cred *cred)
-{
-    if (cred->flavor == RPC_AUTH_SYS) {
-        compound->cred = (struct fs_cred){ .uid = cred->uid,
-            .gid = cred->gid,
-            .group_count = cred->group_count,
-            .groups = cred->groups };
-    } else {
-        compound->cred = (struct fs_cred){ .uid = NOBODY, .gid = NOBODY };
-    }
-}
-
 static void run_ops(struct compound *compound, struct xdr_decoder *args, struct slice tag)
 {
     struct xdr_encoder *enc = compound->enc;
@@ -481,7 +529,7 @@ int compound_serve(struct nfs_server *server, struct nfs_conn *conn, struct rpc_
         compound.too_big = NFS4ERR_RESOURCE;
     if (compound.minor == 0 && compound.op_count > NFS4_OPS_MAX)
         return put_refusal(enc, NFS4ERR_RESOURCE, tag); /* in a session, SEQUENCE says so */
-    set_cred(&compound, &request->call.cred);
+    set_cred(&compound);
     compound.caller =
         (struct state_caller){ .server = server->pseudo_state, .now_ms = clock_coarse_ms() };
     compound.size_limit = enc->size_max;

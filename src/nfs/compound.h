@@ -21,6 +21,7 @@ struct place {
     bool has_attr;             /* `attr` is as fresh as this request may have it */
     enum fs_type type;         /* 0: not known yet */
     struct nfs_volume *volume; /* pinned by the compound; NULL: the pseudo root */
+    uint64_t access_tag;       /* of the access point that it is seen through; 0: none */
     struct fs_node node;       /* of the volume */
     struct fs_attr attr;
     struct state_stateid stateid; /* anonymous (all 0) when no operation has set one */
@@ -68,6 +69,12 @@ static inline bool place_is_pseudo(const struct place *place)
     return place->volume == NULL;
 }
 
+/* Whether nothing can be moved or linked from one to the other: NFS4ERR_XDEV. */
+static inline bool places_are_apart(const struct place *a, const struct place *b)
+{
+    return a->volume != b->volume || a->access_tag != b->access_tag;
+}
+
 /* The attributes of a place, asked for at most once per request and change. NFS4ERR_STALE, ... */
 MUST_CHECK enum nfsstat4 place_get_attr(struct compound *compound, struct place *place);
 /* The type, which never changes. */
@@ -76,11 +83,16 @@ MUST_CHECK enum nfsstat4 place_get_type(
 /* The filehandle that stands for it. */
 struct fh place_fh(const struct place *place);
 
-/* Whether the connection may go into the volume at all: NFS4ERR_ACCESS when its policy does not let it. Before the
- * current filehandle moves there from elsewhere. User 0 becomes nobody where it may not be root. */
-MUST_CHECK enum nfsstat4 compound_enter(struct compound *compound, struct nfs_volume *volume);
+/* Goes into the volume through the access point with this tag (0: none), before the current filehandle moves there
+ * from elsewhere: from now on requests are its user's, and user 0 is nobody where it may not be root. NFS4ERR_ACCESS:
+ * the policy does not let this connection in; NFS4ERR_STALE: no such access point; NFS4ERR_DELAY. */
+MUST_CHECK enum nfsstat4 compound_enter(
+    struct compound *compound, struct nfs_volume *volume, uint64_t access_tag);
 /* Whether the current filehandle is where this connection may change things. */
 bool compound_may_write(const struct compound *compound);
+/* Whether the requester is the same user with the same rights in both places. */
+bool compound_is_same_user(
+    const struct compound *compound, const struct place *a, const struct place *b);
 /* Moves the current filehandle; the current stateid becomes the anonymous one. */
 void compound_set_node(
     struct compound *compound, struct nfs_volume *volume, const struct fs_attr *attr);

@@ -8,6 +8,7 @@
 #include "nfs/attr.h"
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
+#include "nfs/grant.h"
 #include "nfs/pseudo.h"
 
 #define ACCESS_BITS_DIRECTORY \
@@ -57,12 +58,18 @@ enum nfsstat4 attr_source_init(struct compound *compound, struct place *place,
     return place_is_pseudo(place) ? NFS4_OK : nfs_status(fs_space(place->volume->fs, space));
 }
 
-uint64_t attr_mounted_on_fileid(
-    const struct compound *compound, const struct nfs_volume *volume, struct fs_node node)
+uint64_t attr_mounted_on_fileid(struct compound *compound, const struct place *place)
 {
-    bool is_junction =
-        compound->conn->volume == NULL && volume != NULL && fs_node_equal(node, volume->root);
-    return is_junction ? pseudo_junction_fileid(volume->tag) : node.inode;
+    struct fs_node root;
+    if (compound->conn->volume != NULL || place_is_pseudo(place))
+        return place->node.inode;
+    root = place->volume->root;
+    if (UNLIKELY(place->access_tag != 0) &&
+        nfs_grant_root(compound->conn, place->volume, place->access_tag, false, &root) != NFS4_OK)
+        return place->node.inode;
+    return fs_node_equal(place->node, root)
+               ? pseudo_junction_fileid(place->volume->tag ^ place->access_tag)
+               : place->node.inode;
 }
 
 /* Whether a client that writes to the file on its own may know better. */
@@ -94,8 +101,7 @@ static enum nfsstat4 put_current(
     if (status != NFS4_OK)
         return status;
     source.attr = &current->attr;
-    source.mounted_on_fileid =
-        attr_mounted_on_fileid(compound, current->volume, current->attr.node);
+    source.mounted_on_fileid = attr_mounted_on_fileid(compound, current);
     attr_put(enc, &source, plan);
     return NFS4_OK;
 }

@@ -9,6 +9,6 @@
 MUST_CHECK enum nfsstat4 attr_source_init(struct compound *compound, struct place *place,
     const struct attr_mask *mask, struct fs_space *space, struct attr_source *out);
 
-/* The file id of what is covered: differs from the inode at the root of a file system below the pseudo root. */
-uint64_t attr_mounted_on_fileid(
-    const struct compound *compound, const struct nfs_volume *volume, struct fs_node node);
+/* The file id of what is covered: differs from the inode at the root of a file system below the pseudo root, and of
+ * an access point. May wait. */
+uint64_t attr_mounted_on_fileid(struct compound *compound, const struct place *place);

@@ -65,7 +65,7 @@ enum nfsstat4 op_clone(
     enum nfsstat4 status = begin_copy(compound, &args->cl_src_stateid, &args->cl_dst_stateid);
     if (status != NFS4_OK)
         return status;
-    if (from->volume != to->volume)
+    if (places_are_apart(from, to))
         return NFS4ERR_XDEV;
     if ((compound_versions(compound) & CLONES) == 0)
         return NFS4ERR_NOTSUPP;
@@ -130,6 +130,8 @@ enum nfsstat4 op_copy(struct compound *compound, const union nfs_argop4 *arg, un
     enum nfsstat4 status = begin_copy(compound, &args->ca_src_stateid, &args->ca_dst_stateid);
     if (status == NFS4_OK && is_same_file(compound))
         status = NFS4ERR_INVAL; /* RFC 7862 section 15.2.3: they must be different files */
+    if (status == NFS4_OK && !compound_is_same_user(compound, from, to))
+        status = NFS4ERR_XDEV; /* the client reads and writes by itself */
     if (status != NFS4_OK)
         return status;
     struct copier copier = { .from_fs = from->volume->fs,

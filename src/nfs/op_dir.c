@@ -7,6 +7,7 @@
  */
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
+#include "nfs/grant.h"
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
 
@@ -30,13 +31,36 @@ enum nfsstat4 op_lookup(
     return NFS4_OK;
 }
 
-/* To the directory above the current one. NFS4ERR_NOENT at the root that this connection sees. */
+/* Whether `node` is `root` or below it. */
+static enum nfsstat4 check_below(
+    const struct nfs_volume *volume, struct fs_node node, struct fs_node root)
+{
+    const struct fs_cred all = { .uid = 0, .gid = 0 };
+    while (!fs_node_equal(node, root)) {
+        struct fs_attr attr;
+        if (fs_node_equal(node, volume->root))
+            return NFS4ERR_NOENT;
+        int err = fs_parent(volume->fs, &all, node, &attr);
+        if (err < 0)
+            return nfs_status(err);
+        node = attr.node;
+    }
+    return NFS4_OK;
+}
+
+/* To the directory above the current one. NFS4ERR_NOENT at the root that this connection sees, and where a directory
+ * was moved out of what its access point shows. */
 static enum nfsstat4 move_up(struct compound *compound)
 {
     struct place *dir = &compound->current;
+    struct fs_node root;
     if (place_is_pseudo(dir))
         return NFS4ERR_NOENT;
-    if (fs_node_equal(dir->node, dir->volume->root)) {
+    enum nfsstat4 status =
+        nfs_grant_root(compound->conn, dir->volume, dir->access_tag, false, &root);
+    if (status != NFS4_OK)
+        return status;
+    if (fs_node_equal(dir->node, root)) {
         if (compound->conn->volume != NULL)
             return NFS4ERR_NOENT;
         compound_set_pseudo(compound);
@@ -46,8 +70,11 @@ static enum nfsstat4 move_up(struct compound *compound)
     int err = fs_parent(dir->volume->fs, &compound->cred, dir->node, &attr);
     if (err < 0)
         return nfs_status(err);
-    compound_set_node(compound, dir->volume, &attr);
-    return NFS4_OK;
+    if (dir->access_tag != 0)
+        status = check_below(dir->volume, attr.node, root);
+    if (status == NFS4_OK)
+        compound_set_node(compound, dir->volume, &attr);
+    return status;
 }
 
 /* LOOKUPP */
@@ -131,7 +158,7 @@ enum nfsstat4 op_link(struct compound *compound, const union nfs_argop4 *arg, un
     enum nfsstat4 status = name_check(name);
     if (status != NFS4_OK)
         return status;
-    if (file->volume != dir->volume)
+    if (places_are_apart(file, dir))
         return NFS4ERR_XDEV;
     if (view_is_strict(compound->conn, dir->volume)) {
         status = place_get_attr(compound, file);
@@ -183,7 +210,7 @@ enum nfsstat4 op_rename(
         status = name_check(args->newname);
     if (status != NFS4_OK)
         return status;
-    if (from->volume != to->volume)
+    if (places_are_apart(from, to))
         return NFS4ERR_XDEV;
     status = deleg_clear_name(compound, from, args->oldname);
     if (status == NFS4_OK)

@@ -33,11 +33,13 @@ enum nfsstat4 op_putfh(
         compound_set_pseudo(compound);
         return NFS4_OK;
     }
+    if (compound->conn->volume != NULL && fh.access_point != 0)
+        return NFS4ERR_STALE; /* it shows all of the file system, as the one who asks */
     struct nfs_volume *volume;
     enum nfsstat4 status = compound_find_volume(compound, fh.fs_tag, &volume);
     if (status != NFS4_OK)
         return status;
-    status = compound_enter(compound, volume);
+    status = compound_enter(compound, volume, fh.access_point);
     if (status != NFS4_OK)
         return status;
     struct fs_attr attr;
@@ -59,7 +61,7 @@ enum nfsstat4 op_putrootfh(
         compound_set_pseudo(compound);
         return NFS4_OK;
     }
-    enum nfsstat4 status = compound_enter(compound, volume);
+    enum nfsstat4 status = compound_enter(compound, volume, 0);
     if (status != NFS4_OK)
         return status;
     struct fs_attr attr;
@@ -88,5 +90,9 @@ enum nfsstat4 op_restorefh(
     if (!compound->saved.is_set)
         return compound->minor == 0 ? NFS4ERR_RESTOREFH : NFS4ERR_NOFILEHANDLE;
     compound->current = compound->saved;
-    return NFS4_OK;
+    if (place_is_pseudo(&compound->current)) {
+        compound_set_pseudo(compound);
+        return NFS4_OK;
+    }
+    return compound_enter(compound, compound->current.volume, compound->current.access_tag);
 }

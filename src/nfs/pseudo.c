@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "nfs/grant.h"
+
 #define PSEUDO_MODE 0555u
 
 uint64_t pseudo_junction_fileid(uint64_t fs_tag)
@@ -45,26 +47,45 @@ static enum nfsstat4 find_volume(
     return status;
 }
 
+/* To the root of a file system, or what an access point of it shows as the root. */
+static enum nfsstat4 enter_volume(
+    struct compound *compound, struct nfs_volume *volume, uint64_t access_tag)
+{
+    struct fs_node root;
+    enum nfsstat4 status = compound_enter(compound, volume, access_tag);
+    if (status == NFS4_OK)
+        status = nfs_grant_root(compound->conn, volume, access_tag, true, &root);
+    if (status != NFS4_OK)
+        return status;
+    struct fs_attr attr;
+    int err = fs_getattr(volume->fs, root, &attr);
+    if (err == 0)
+        compound_set_node(compound, volume, &attr);
+    return nfs_status(err);
+}
+
 enum nfsstat4 pseudo_lookup(struct compound *compound, struct slice name)
 {
-    char fs_id[FS_ID_SIZE];
-    if (name.size >= sizeof fs_id)
-        return NFS4ERR_NOENT;
-    memcpy(fs_id, name.data, name.size);
-    fs_id[name.size] = '\0';
+    char id[CATALOG_ID_SIZE];
+    struct catalog_access access;
     struct nfs_volume *volume = NULL;
+    const char *fs_id = id;
+    if (name.size >= sizeof id)
+        return NFS4ERR_NOENT;
+    memcpy(id, name.data, name.size);
+    id[name.size] = '\0';
+    uint64_t access_tag = catalog_access_tag(id);
+    if (access_tag != 0) {
+        if (catalog_find_access(compound->server->options.catalog, access_tag, &access) < 0 ||
+            strcmp(access.id, id) != 0)
+            return NFS4ERR_NOENT;
+        fs_id = access.fs_id;
+    }
     enum nfsstat4 status = find_volume(compound, fs_id, &volume);
     if (status != NFS4_OK)
         return status;
     assert(volume != NULL);
-    status = compound_enter(compound, volume);
-    if (status != NFS4_OK)
-        return status;
-    struct fs_attr attr;
-    int err = fs_getattr(volume->fs, volume->root, &attr);
-    if (err == 0)
-        compound_set_node(compound, volume, &attr);
-    return nfs_status(err);
+    return enter_volume(compound, volume, access_tag);
 }
 
 struct junction {

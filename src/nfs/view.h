@@ -38,19 +38,32 @@ struct deleg_waits {
     pthread_t thread;
 };
 
+/* What a connection may do in a file system, and as whom: nfs/grant.h. */
+struct nfs_grant {
+    uint64_t fs_tag; /* 0: nothing */
+    uint64_t access_tag;
+    uint64_t generation; /* of the catalog, as of which this is right */
+    unsigned rights;     /* of enum nfs_right */
+    bool has_user;       /* the access point's user takes the place of the request's */
+    bool has_root;       /* `root` is known */
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t group_count;
+    uint32_t groups[CATALOG_SECONDARY_GIDS_MAX];
+    struct fs_node root;
+};
+
+#define NFS_GRANTS 4u /* that a connection remembers */
+
 struct nfs_conn {
     struct list link;                /* in server->conns */
     struct state_table_node id_node; /* in server->conns_by_id */
     struct rpc_conn *rpc;
-    struct nfs_volume *volume;   /* a reference; NULL: the pseudo root, or not known yet */
-    bool is_bound;               /* what it sees is decided: at its first request */
-    bool is_strict;              /* the profile of `volume` when the connection was bound */
-    uint64_t catalog_generation; /* as of which `volume` is right */
-    /* What it may do in the volume with this tag, as of this generation of the catalog: nfs/rights.h. */
-    bool has_rights;
-    unsigned rights;
-    uint64_t rights_tag;
-    uint64_t rights_generation;
+    struct nfs_volume *volume;           /* a reference; NULL: the pseudo root, or not known yet */
+    bool is_bound;                       /* what it sees is decided: at its first request */
+    bool is_strict;                      /* the profile of `volume` when the connection was bound */
+    uint64_t catalog_generation;         /* as of which `volume` is right */
+    struct nfs_grant grants[NFS_GRANTS]; /* by file system and access point: nfs/grant.h */
 };
 
 struct nfs_server {

@@ -77,6 +77,34 @@ def test_an_address_that_is_no_mount_target_shows_all_file_systems(client, serve
         assert client.call("sharing.read_file", f"{below}/from-root") == b"written there"
 
 
+def test_two_access_points_are_mounted_side_by_side(client, server):
+    """By the server's own address each is a mount of its own: its root, its user, and nothing of the other."""
+    file_system_id, _ = server.create_file_system()
+    efs = server.boto3_client()
+    points = [efs.create_access_point(
+        FileSystemId=file_system_id, ClientToken=name, PosixUser={"Uid": uid, "Gid": uid},
+        RootDirectory={"Path": f"/home/{name}", "CreationInfo": {"OwnerUid": uid, "OwnerGid": uid, "Permissions": "0700"}})
+        ["AccessPointId"] for name, uid in (("ann", 1001), ("bob", 1002))]
+    exports = [Export("127.0.0.1", server.nfs_port, f"/{point}") for point in points]
+    with client.mounted(exports[0], "ann") as ann, client.mounted(exports[1], "bob") as bob:
+        client.call("sharing.write_file", f"{ann}/name", b"of ann")
+        client.call("sharing.write_file", f"{bob}/name", b"of bob, who has more")
+        client.call("names.drop_caches")
+        assert client.call("sharing.read_file", f"{ann}/name") == b"of ann"
+        assert client.call("sharing.read_file", f"{bob}/name") == b"of bob, who has more"
+        assert [client.call("os.stat", f"{mount}/name").st_uid for mount in (ann, bob)] == [1001, 1002]
+        assert client.call("os.stat", ann).st_dev != client.call("os.stat", bob).st_dev
+        assert client.call("os.listdir", f"{ann}/..") != ["ann", "bob"]
+        with pytest.raises(OSError) as error:
+            client.call("os.rename", f"{ann}/name", f"{bob}/moved")
+        assert error.value.errno == errno.EXDEV
+        client.call("names.storm", ann, processes=2, operations=50, seed=3)
+        client.call("names.storm", bob, processes=2, operations=50, seed=4)
+    with client.mounted(exports[0]._replace(path=f"/{file_system_id}"), "whole") as whole:
+        assert sorted(client.call("os.listdir", f"{whole}/home")) == ["ann", "bob"]
+        assert client.call("sharing.read_file", f"{whole}/home/ann/name") == b"of ann"
+
+
 def test_four_connections_carry_one_mount(client, export, server):
     with client.mounted(export, "nconnect", options="nconnect=4") as mount:
         directory = f"{mount}/nconnect"

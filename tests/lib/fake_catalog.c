@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define FILE_SYSTEMS_MAX 64
+#define ACCESSES_MAX     8
 
 static struct {
     const char *fs_id; /* NULL: free */
@@ -13,11 +14,13 @@ static struct {
     enum catalog_profile profile;
     const char *policy;
 } file_systems[FILE_SYSTEMS_MAX];
+static const struct catalog_access *accesses[ACCESSES_MAX];
 static uint64_t generation;
 
 void fake_catalog_reset(void)
 {
     memset(file_systems, 0, sizeof file_systems);
+    memset(accesses, 0, sizeof accesses);
     generation++;
 }
 
@@ -129,6 +132,30 @@ void catalog_each_fs(
         if (file_systems[i].fs_id != NULL && !emit(context, file_systems[i].fs_id))
             return;
     }
+}
+
+void fake_catalog_add_access(const struct catalog_access *access)
+{
+    size_t i = 0;
+    while (i < ACCESSES_MAX && accesses[i] != NULL)
+        i++;
+    if (i == ACCESSES_MAX)
+        abort();
+    accesses[i] = access;
+    generation++;
+}
+
+int catalog_find_access(
+    const struct catalog *catalog, uint64_t tag, struct catalog_access *out_access)
+{
+    (void)catalog;
+    for (size_t i = 0; i < ACCESSES_MAX; i++) {
+        if (accesses[i] == NULL || catalog_access_tag(accesses[i]->id) != tag)
+            continue;
+        *out_access = *accesses[i];
+        return 0;
+    }
+    return -ENOENT;
 }
 
 uint64_t catalog_generation(const struct catalog *catalog)

@@ -17,3 +17,5 @@ void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile);
 void fake_catalog_set_policy(const char *fs_id, const char *policy);
 /* Takes a file system and its mount target away. */
 void fake_catalog_remove(const char *fs_id);
+/* Adds an access point, borrowed. */
+void fake_catalog_add_access(const struct catalog_access *access);

@@ -247,6 +247,21 @@ static int find_file_system(struct remotes *remotes, const char *host, const cha
     return found == NULL ? explain_unknown(remotes, host) : CLI_OK;
 }
 
+/* Connects to what an access point shows, below the root of all: as its user, if it has one. */
+static int connect_access_point(struct remotes *remotes, const char *id, struct remote **out_remote)
+{
+    char pseudo_path[PLACE_HOST_SIZE + 1];
+    int status = open_api(remotes);
+    if (status != CLI_OK)
+        return status;
+    (void)snprintf(pseudo_path, sizeof pseudo_path, "/%s", id); /* fits */
+    struct server server = { .host = "127.0.0.1",
+        .port = remotes->instance.nfs_port,
+        .sub_path = pseudo_path,
+        .is_admin = true };
+    return add_remote(remotes, &server, out_remote);
+}
+
 /* Connects through a mount target of the file system, or, when it has none, through the root of all. */
 static int connect_file_system(
     struct remotes *remotes, const char *host, struct remote **out_remote)
@@ -306,7 +321,9 @@ int remotes_find(struct remotes *remotes, const struct place *place, struct remo
             .sub_path = sub_path };
         status = add_remote(remotes, &at, out_remote);
     } else if (status == CLI_OK) {
-        status = connect_file_system(remotes, place->host, out_remote);
+        status = strncmp(place->host, "fsap-", 5) == 0
+                     ? connect_access_point(remotes, place->host, out_remote)
+                     : connect_file_system(remotes, place->host, out_remote);
     }
     if (status == CLI_OK) {
         (void)text_copy(

@@ -1,0 +1,227 @@
+/*
+ * nfs/grant.c - asking the catalog about a connection: policies and access points (room: NFS).
+ */
+#include "nfs/grant.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "auth/policy.h"
+#include "base/log.h"
+#include "nfs/status.h"
+
+/* The peer's address; an IPv4 one that came over IPv6 as IPv4. "": none that policies know. */
+static void peer_text(const struct sockaddr_storage *peer, char out_text[INET6_ADDRSTRLEN])
+{
+    out_text[0] = '\0';
+    if (peer->ss_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, peer, sizeof in);
+        (void)inet_ntop(AF_INET, &in.sin_addr, out_text, INET6_ADDRSTRLEN);
+    } else if (peer->ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, peer, sizeof in6);
+        bool is_mapped = IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
+        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6, &in6.sin6_addr.s6_addr[is_mapped ? 12 : 0],
+            out_text, INET6_ADDRSTRLEN);
+    }
+}
+
+static unsigned ask_policy(const struct nfs_conn *conn, const struct policy *policy,
+    const char *resource, const char *access_arn)
+{
+    static const struct {
+        const char *action;
+        enum nfs_right right;
+    } actions[] = {
+        { "elasticfilesystem:ClientMount", NFS_RIGHT_MOUNT },
+        { "elasticfilesystem:ClientWrite", NFS_RIGHT_WRITE },
+        { "elasticfilesystem:ClientRootAccess", NFS_RIGHT_ROOT },
+    };
+    static const char *const no = "false";
+    static const char *const yes = "true";
+    char address[INET6_ADDRSTRLEN];
+    const char *source = address;
+    unsigned rights = 0;
+    peer_text(&conn->rpc->peer, address);
+    const struct policy_key keys[] = { { "aws:SecureTransport", &no, 1 },
+        { "elasticfilesystem:AccessedViaMountTarget", conn->volume != NULL ? &yes : &no, 1 },
+        { "elasticfilesystem:AccessPointArn", &access_arn, access_arn != NULL },
+        { "aws:SourceIp", &source, address[0] != '\0' } };
+    struct policy_request request = {
+        .resource = resource, .keys = keys, .key_count = ARRAY_SIZE(keys)
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+        request.action = actions[i].action;
+        if (policy_evaluate(policy, &request) == POLICY_ALLOWS)
+            rights |= actions[i].right;
+    }
+    return rights;
+}
+
+static unsigned find_rights(const struct nfs_conn *conn, const struct nfs_volume *volume,
+    const struct catalog_access *access)
+{
+    const struct catalog *catalog = volume->server->options.catalog;
+    char *json = NULL;
+    struct policy *policy = NULL;
+    char message[POLICY_MESSAGE_SIZE] = "no memory";
+    char resource[CATALOG_ARN_SIZE];
+    char access_arn[CATALOG_ARN_SIZE];
+    int err = catalog_fs_policy(catalog, volume->fs_id, &json);
+    if (err == 0 && json == NULL)
+        return NFS_RIGHT_ALL;
+    if (err == 0)
+        err = policy_parse(POLICY_OF_RESOURCE, slice_str(json), message, &policy);
+    free(json);
+    if (err < 0) {
+        LOG_ERROR("a file system's policy cannot be read, nobody gets in", "fs=%s reason=\"%s\"",
+            volume->fs_id, message);
+        return 0;
+    }
+    catalog_arn(catalog, "file-system", volume->fs_id, resource);
+    if (access != NULL)
+        catalog_arn(catalog, "access-point", access->id, access_arn);
+    unsigned rights = ask_policy(conn, policy, resource, access != NULL ? access_arn : NULL);
+    policy_free(policy);
+    return rights;
+}
+
+static int find_access(
+    const struct nfs_volume *volume, uint64_t access_tag, struct catalog_access *out)
+{
+    int err = catalog_find_access(volume->server->options.catalog, access_tag, out);
+    return err == 0 && strcmp(out->fs_id, volume->fs_id) != 0 ? -ENOENT : err;
+}
+
+static struct nfs_grant *grant_slot(
+    struct nfs_conn *conn, const struct nfs_volume *volume, uint64_t access_tag)
+{
+    return &conn->grants[hash_u64(volume->tag ^ access_tag) % NFS_GRANTS];
+}
+
+static bool grant_is_for(const struct nfs_grant *grant, uint64_t fs_tag, uint64_t access_tag)
+{
+    return grant->fs_tag == fs_tag && grant->access_tag == access_tag;
+}
+
+/* Makes the grant anew. */
+static const struct nfs_grant *grant_find(struct nfs_conn *conn, const struct nfs_volume *volume,
+    uint64_t access_tag, uint64_t generation)
+{
+    struct nfs_grant *grant = grant_slot(conn, volume, access_tag);
+    struct catalog_access access;
+    bool is_known = grant_is_for(grant, volume->tag, access_tag);
+    bool has_access = access_tag != 0;
+    if (has_access && find_access(volume, access_tag, &access) < 0) {
+        if (!is_known)
+            return NULL;
+        grant->generation = generation; /* EFS: connections that are there live on */
+        return grant;
+    }
+    struct fs_node root = grant->root;
+    bool has_root = is_known && grant->has_root;
+    *grant = (struct nfs_grant){ .fs_tag = volume->tag,
+        .access_tag = access_tag,
+        .generation = generation,
+        .rights = find_rights(conn, volume, has_access ? &access : NULL),
+        .has_root = has_root,
+        .root = root };
+    if (!has_access) {
+        grant->has_root = true;
+        grant->root = volume->root;
+    } else if (access.has_user) {
+        grant->has_user = true;
+        grant->uid = access.uid;
+        grant->gid = access.gid;
+        grant->group_count = access.group_count;
+        memcpy(grant->groups, access.groups, sizeof grant->groups);
+    }
+    return grant;
+}
+
+const struct nfs_grant *nfs_grant(
+    struct nfs_conn *conn, const struct nfs_volume *volume, uint64_t access_tag)
+{
+    const struct nfs_grant *grant = grant_slot(conn, volume, access_tag);
+    uint64_t generation = catalog_generation(volume->server->options.catalog);
+    if (LIKELY(grant->generation == generation && grant_is_for(grant, volume->tag, access_tag)))
+        return grant;
+    return grant_find(conn, volume, access_tag, generation);
+}
+
+/* ---- the root of an access point ---- */
+
+/* The directory `name` of `dir`, made when it is missing and `access` says how. */
+static int enter_directory(struct fs *fs, const struct catalog_access *access, bool may_make,
+    struct slice name, struct fs_node *dir)
+{
+    const struct fs_cred root = { .uid = 0, .gid = 0 };
+    struct fs_attr attr;
+    int err = fs_lookup(fs, &root, *dir, name, &attr);
+    if (err == -ENOENT && may_make && access->has_creation_info) {
+        const struct fs_create how = { .type = FS_DIRECTORY,
+            .attr = { .set_mode = true,
+                .mode = access->mode,
+                .set_uid = true,
+                .uid = access->owner_uid,
+                .set_gid = true,
+                .gid = access->owner_gid } };
+        struct fs_created created;
+        err = fs_create(fs, &root, *dir, name, &how, &created);
+        attr = created.attr;
+        if (err == -EEXIST) /* another connection was faster */
+            err = fs_lookup(fs, &root, *dir, name, &attr);
+    }
+    if (err == 0 && attr.type != FS_DIRECTORY)
+        err = -ENOTDIR;
+    if (err == 0)
+        *dir = attr.node;
+    return err;
+}
+
+static int walk_to_root(const struct nfs_volume *volume, const struct catalog_access *access,
+    bool may_make, struct fs_node *out_root)
+{
+    struct fs_node dir = volume->root;
+    int err = 0;
+    for (const char *at = access->root_path; err == 0 && *at != '\0';) {
+        size_t size = strcspn(at, "/");
+        if (size > 0)
+            err = enter_directory(volume->fs, access, may_make, slice_of(at, size), &dir);
+        at += size;
+        at += strspn(at, "/");
+    }
+    *out_root = dir;
+    return err;
+}
+
+enum nfsstat4 nfs_grant_root(struct nfs_conn *conn, const struct nfs_volume *volume,
+    uint64_t access_tag, bool may_make, struct fs_node *out_root)
+{
+    const struct nfs_grant *known = nfs_grant(conn, volume, access_tag);
+    struct catalog_access access;
+    if (known != NULL && known->has_root && (!may_make || access_tag == 0)) {
+        *out_root = known->root;
+        return NFS4_OK;
+    }
+    if (find_access(volume, access_tag, &access) < 0)
+        return NFS4ERR_STALE;
+    int err = walk_to_root(volume, &access, may_make, out_root);
+    if (err == -ENOENT || err == -ENOTDIR) {
+        LOG_WARN("an access point's root directory cannot be used",
+            "fs=%s access_point=%s path=\"%s\" reason=\"%s\"", volume->fs_id, access.id,
+            access.root_path,
+            err == -ENOTDIR ? "it is no directory" : "it is missing, and there is no CreationInfo");
+        return NFS4ERR_ACCESS;
+    }
+    if (err < 0)
+        return nfs_status(err);
+    struct nfs_grant *grant =
+        grant_slot(conn, volume, access_tag); /* another one may be there by now */
+    if (grant_is_for(grant, volume->tag, access_tag)) {
+        grant->has_root = true;
+        grant->root = *out_root;
+    }
+    return NFS4_OK;
+}
