@@ -148,6 +148,9 @@ static int listen_nfs(struct service *service, struct problem *out_problem)
     return err;
 }
 
+/* Client ids begin with the number of the start: never a small one, as clients make up that are broken or probe. */
+#define EPOCH_BASE UINT32_C(0x10000)
+
 static int start_nfs(struct service *service, struct problem *out_problem)
 {
     const struct options *options = service->options;
@@ -158,7 +161,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .fh_key = service->dir->fh_key,
             .node_id = service->dir->node_id,
             .version = SHOAL_VERSION,
-            .epoch = service->dir->epoch,
+            .epoch = EPOCH_BASE + service->dir->epoch,
             .lease_ms = (uint32_t)options->nfs_lease * 1000,
             .client_count_max = (uint32_t)options->nfs_clients_max,
             .slot_count_max = (uint32_t)options->nfs_slots_max,
