@@ -95,7 +95,7 @@ void talk_end(struct talk *talk);
 
 void fuzz_clock_add_ms(uint64_t ms);
 
-/* ---- conversation_ops.c ---- */
+/* ---- conversation_ops.c, conversation_state_ops.c ---- */
 
 /* Adds the operation of a step, and what it needs before it; nothing when the minor version has none such. */
 void add_step_op(struct talk *talk, struct peer *peer, const struct step *step);
