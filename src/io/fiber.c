@@ -105,6 +105,14 @@ static void start(unsigned high, unsigned low)
     abort(); /* entry never returns */
 }
 
+/* In a function of its own, as getcontext() may return twice for all that the compiler knows. */
+static int prepare_stack(struct fiber *fiber)
+{
+    if (mprotect(fiber->mapping, GUARD_BYTES, PROT_NONE) < 0)
+        return -errno;
+    return getcontext(&fiber->context) < 0 ? -errno : 0;
+}
+
 int fiber_new(void (*entry)(void *argument), void *argument, struct reactor *reactor,
     struct fiber **out_fiber)
 {
@@ -123,9 +131,7 @@ int fiber_new(void (*entry)(void *argument), void *argument, struct reactor *rea
     fiber->reactor = reactor;
     fiber->stack_bottom = (uint8_t *)mapping + GUARD_BYTES;
     fiber->stack_size = FIBER_STACK_BYTES;
-    int err = mprotect(mapping, GUARD_BYTES, PROT_NONE) < 0 ? -errno : 0;
-    if (err == 0 && getcontext(&fiber->context) < 0)
-        err = -errno;
+    int err = prepare_stack(fiber);
     if (err < 0) {
         (void)munmap(mapping, GUARD_BYTES + FIBER_STACK_BYTES);
         free(fiber);
