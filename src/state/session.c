@@ -106,11 +106,11 @@ static enum state_status destroy_permitted(struct state_server *server,
         return STATE_BADSESSION;
     enum state_status status = STATE_OK;
     bool is_own = ticket != NULL && ticket->session == session;
-    if (session->busy_count > (is_own ? 1u : 0u)) {
-        status = STATE_DELAY;
-    } else if (!is_own && !state_binding_exists(session, conn_id)) {
-        /* RFC 8881 section 18.37.3 */
+    if (!is_own && !state_binding_exists(session, conn_id)) {
+        /* RFC 8881 section 18.37.3; first, so that a stranger does not learn whether it is in use */
         status = STATE_CONN_NOT_BOUND_TO_SESSION;
+    } else if (session->busy_count > (is_own ? 1u : 0u)) {
+        status = STATE_DELAY;
     } else {
         state_client_ref(session->client);
         *out_client = session->client;

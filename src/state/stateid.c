@@ -115,8 +115,11 @@ enum state_status state_caller_of_stateid(const struct state_caller *caller,
         return STATE_BAD_STATEID;
     uint64_t clientid = state_stateid_clientid(stateid);
     enum state_status status = state_caller_client(caller, clientid, out_client);
-    /* Version 4.0: of an earlier process. RFC 7530 section 9.1.4.2 */
-    return status == STATE_STALE_CLIENTID ? STATE_STALE_STATEID : status;
+    if (status != STATE_STALE_CLIENTID)
+        return status;
+    /* Version 4.0: of an earlier process (RFC 7530 section 9.1.4.2), or of a client that is none of 4.0 here. */
+    bool is_earlier = clientid >> 32 != caller->server->state->options.boot_epoch;
+    return is_earlier ? STATE_STALE_STATEID : STATE_BAD_STATEID;
 }
 
 enum state_status state_test_stateid(
