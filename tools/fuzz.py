@@ -56,10 +56,8 @@ def corpora(name):
     folders = [own]
     if (ROOT / "tests/fuzz/corpus" / name).is_dir():
         folders.append(ROOT / "tests/fuzz/corpus" / name)
-    if name == "fuzz_conversation":
-        seeds = BUILD / "seeds" / name
-        subprocess.run([sys.executable, ROOT / "tests/fuzz/seeds.py", seeds], check=True)
-        folders.append(seeds)
+    if (BUILD / "seeds" / name).is_dir():
+        folders.append(BUILD / "seeds" / name)
     return folders
 
 
@@ -86,6 +84,7 @@ def run(name, seconds):
 def run_all(names, seconds, jobs, say):
     """Runs the targets, `jobs` side by side. Gives the names of those that failed."""
     failed = []
+    subprocess.run([sys.executable, ROOT / "tests/fuzz/seeds.py", BUILD / "seeds"], check=True)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for name, (passed, text) in zip(names, pool.map(lambda name: run(name, seconds), names)):
             say(text)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_conversation: seeds.py FOLDER. Each paragraph of conversations/*.txt is one conversation.
+"""Writes seeds: seeds.py FOLDER, with a folder in it for each target.
 
-A line is one step: its peer (0: 4.1, 1: 4.2, 2: 4.0, 3: 4.2 and not root), the operation, and bytes of struct step by
+fuzz_compound and fuzz_nfs4_xdr: the operations as the protocol tests encode them. fuzz_conversation: each paragraph of
+conversations/*.txt is one conversation. A line is one step: its peer (0: 4.1, 1: 4.2, 2: 4.0, 3: 4.2 and not root), the operation, and bytes of struct step by
 name (tests/fuzz/conversation.h), for which there are words: `f0` ... the file or name, `here` the filehandle that is
 there, `as -2` the stateid before the last, `more` for the same COMPOUND, `cache`, `slot=1`, `again`.
 """
@@ -49,15 +50,55 @@ def step_of(line, ops):
     return bytes(step)
 
 
-def main():
-    ops = operations()
-    folder = pathlib.Path(sys.argv[1])
+def encoded_operations():
+    """Requests for one operation each, well formed: of the file `a`, or of the root."""
+    sys.path.insert(0, str(HERE.parent / "proto"))
+    import nfs4
+    import nfs40
+
+    some = (1, bytes(12))  # the current stateid, of 4.1's OPEN before it
+    of_file = [
+        nfs4.getattr_(1, 3, 4, 33), nfs4.access(), nfs4.getfh(), nfs4.savefh(), nfs4.read(nfs4.ANONYMOUS, 0, 100),
+        nfs4.write(nfs4.ANONYMOUS, 5, b"text"), nfs4.commit(), nfs4.setattr_({nfs4.SIZE: 3}), nfs4.setattr_({nfs4.MODE: 0o600}),
+        nfs4.verify({nfs4.MODE: 0o644}), nfs4.nverify({nfs4.SIZE: 1}), nfs4.lockt(nfs4.READ_LT, 0, 10),
+        nfs4.open_(b"", claim=nfs4.CLAIM_FH) + nfs4.lock(nfs4.WRITE_LT, 0, 9, some) + nfs4.locku(some, 0, 9),
+        nfs4.open_(b"", claim=nfs4.CLAIM_FH) + nfs4.open_downgrade(some, nfs4.ACCESS_READ) + nfs4.close(some),
+        nfs4.seek(nfs4.ANONYMOUS, 0, nfs4.HOLE), nfs4.allocate(nfs4.ANONYMOUS, 0, 99), nfs4.deallocate(nfs4.ANONYMOUS, 0, 9),
+        nfs4.read_plus(nfs4.ANONYMOUS, 0, 99), nfs4.io_advise(nfs4.ANONYMOUS, 0, 9, [1]), nfs4.setxattr(b"user.x", b"value"),
+        nfs4.getxattr(b"user.x"), nfs4.listxattrs(), nfs4.removexattr(b"user.x"),
+        nfs4.savefh() + nfs4.copy(nfs4.ANONYMOUS, nfs4.ANONYMOUS, 0, 20, 5),
+        nfs4.savefh() + nfs4.clone(nfs4.ANONYMOUS, nfs4.ANONYMOUS, 0, 0, 0), nfs4.savefh() + nfs4.putrootfh() + nfs4.link(b"n"),
+        nfs4.offload_status(some), nfs4.offload_cancel(some), nfs4.free_stateid(some), nfs4.test_stateid(some),
+    ]
+    of_root = [
+        nfs4.lookup(b"d") + nfs4.lookupp(), nfs4.lookup(b"l") + nfs4.readlink(), nfs4.readdir(attrs=[1, 4, 20]), nfs4.remove(b"a"),
+        nfs4.create(b"n", nfs4.DIR, {nfs4.MODE: 0o755}), nfs4.create(b"s", nfs4.LNK, data=b"a"), nfs4.savefh() + nfs4.rename(b"a", b"b"),
+        nfs4.open_(b"n", how=nfs4.UNCHECKED, values={nfs4.MODE: 0o644}), nfs4.open_(b"e", how=nfs4.EXCLUSIVE_1, verifier=bytes(8)),
+        nfs4.secinfo(b"a"), nfs4.secinfo_no_name(), nfs4.reclaim_complete(), nfs4.exchange_id(b"o", bytes(8)),
+        nfs4.create_session(1, 1), nfs4.destroy_session(bytes(16)), nfs4.destroy_clientid(1), nfs4.bind_conn(bytes(16)),
+        nfs40.setclientid(b"o", bytes(8)), nfs40.renew(1),
+    ]
+    return [nfs4.lookup(b"a") + request for request in of_file], of_file, of_root
+
+
+def write(folder, name, seed):
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(seed)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    ops = operations()
     for path in sorted((HERE / "conversations").glob("*.txt")):
         for number, paragraph in enumerate(path.read_text().strip().split("\n\n")):
             lines = [line for line in paragraph.splitlines() if line and not line.startswith("#")]
             seed = b"".join(step_of(line, ops) for line in lines)
-            (folder / f"{path.stem}-{number}").write_bytes(seed)
+            write(folder / "fuzz_conversation", f"{path.stem}-{number}", seed)
+    compounds, of_file, of_root = encoded_operations()
+    for number, request in enumerate(compounds + of_root):
+        write(folder / "fuzz_compound", str(number), b"\x11" + request)  # of 4.2, behind PUTROOTFH
+    for number, request in enumerate(of_file + of_root):  # nfs_argop4: the first operation's arguments
+        write(folder / "fuzz_nfs4_xdr", str(number), b"\0" + request[3:4] + request[4:])
 
 
 if __name__ == "__main__":
