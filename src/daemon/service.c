@@ -167,6 +167,12 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .slot_count_max = (uint32_t)options->nfs_slots_max,
             .open_count_max = (uint32_t)options->nfs_opens_max,
             .deleg_count_max = (uint32_t)options->nfs_delegations_max,
+            .session_count_max = (uint32_t)options->nfs_sessions_max,
+            .owner_count_max = (uint32_t)options->nfs_owners_max,
+            .lock_count_max = (uint32_t)options->nfs_locks_max,
+            .file_lock_count_max = (uint32_t)options->nfs_file_locks_max,
+            .client_deleg_count_max = (uint32_t)options->nfs_client_delegations_max,
+            .state_memory_max = options->nfs_state_memory,
             .is_strict = options->nfs_profile == CATALOG_PROFILE_STRICT,
         },
         &service->nfs);

@@ -23,6 +23,12 @@ static void name_operations(void)
     metrics_name_label(METRIC_LABEL_NFS_OP, names, ARRAY_SIZE(names));
 }
 
+static void limit_set(uint32_t *limit, uint32_t option)
+{
+    if (option != 0)
+        *limit = option;
+}
+
 static void state_options_of(const struct nfs_server_options *options, struct state_options *out)
 {
     state_options_init(out);
@@ -31,10 +37,19 @@ static void state_options_of(const struct nfs_server_options *options, struct st
     out->lease_ms = options->lease_ms;
     out->grace_ms = options->lease_ms;
     out->client_count_max = options->client_count_max;
+    if (out->session_count_max < options->client_count_max)
+        out->session_count_max = options->client_count_max; /* one for each, at least */
     out->slot_count_max = options->slot_count_max;
     out->open_per_client_max = options->open_count_max;
     out->deleg_count_max = options->deleg_count_max;
     out->deleg_per_client_max = options->deleg_count_max;
+    limit_set(&out->session_per_client_max, options->session_count_max);
+    limit_set(&out->owner_per_client_max, options->owner_count_max);
+    limit_set(&out->lock_per_client_max, options->lock_count_max);
+    limit_set(&out->lock_per_file_max, options->file_lock_count_max);
+    limit_set(&out->deleg_per_client_max, options->client_deleg_count_max);
+    if (options->state_memory_max != 0)
+        out->memory_max = options->state_memory_max;
 }
 
 int nfs_server_new(const struct nfs_server_options *options, struct nfs_server **out_server)

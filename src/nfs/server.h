@@ -30,7 +30,14 @@ struct nfs_server_options {
     uint32_t slot_count_max;   /* of one session */
     uint32_t open_count_max;   /* of one client */
     uint32_t deleg_count_max;  /* delegations of all clients; 0: none are given */
-    bool is_strict;            /* the profile of file systems whose record has none */
+    /* Of these, 0 is the default of state_options_init(). */
+    uint32_t session_count_max;      /* of one client */
+    uint32_t owner_count_max;        /* of one client */
+    uint32_t lock_count_max;         /* byte ranges of one client */
+    uint32_t file_lock_count_max;    /* byte ranges of one file, of all clients */
+    uint32_t client_deleg_count_max; /* delegations of one client */
+    uint64_t state_memory_max;       /* bytes */
+    bool is_strict;                  /* the profile of file systems whose record has none */
 };
 
 /* Errors: -ENOMEM; -EINVAL: a limit that is 0 or out of range, or a node_id that is too long. */

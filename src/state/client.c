@@ -90,6 +90,13 @@ void state_client_ref(struct state_client *client)
     atomic_fetch_add(&client->refs, 1);
 }
 
+/* What a client counts for, without what it holds. */
+static size_t client_cost(size_t owner_size, size_t principal_size)
+{
+    return sizeof(struct state_client) + sizeof(struct state_client_v40) + owner_size +
+           principal_size;
+}
+
 void state_client_put(struct state_client *client)
 {
     if (client == NULL || atomic_fetch_sub(&client->refs, 1) != 1)
@@ -97,6 +104,8 @@ void state_client_put(struct state_client *client)
     assert(list_is_empty(&client->opens) && list_is_empty(&client->sessions));
     assert(list_is_empty(&client->records) && client->owner_count == 0);
     assert(list_is_empty(&client->delegs));
+    state_memory_give(
+        client->server->state, client_cost(client->owner.size, client->principal.size));
     state_server_put(client->server);
     free(client->v40);
     state_index_fini(&client->handles);
@@ -206,10 +215,15 @@ static struct state_client *client_new(
     struct state *state = server->state;
     if (atomic_load(&state->client_count) >= state->options.client_count_max)
         return NULL;
+    size_t cost = client_cost(args->owner.size, args->principal.size);
+    if (!state_memory_take(state, cost))
+        return NULL;
     struct state_client *client =
         calloc(1, sizeof *client + args->owner.size + args->principal.size);
-    if (client == NULL)
+    if (client == NULL) {
+        state_memory_give(state, cost);
         return NULL;
+    }
     client->server = server;
     client->refs = 1;
     client->renewed_ms = now_ms;

@@ -164,6 +164,25 @@ static bool grant_locked(struct state_client *client, struct state_deleg *deleg,
     return true;
 }
 
+#define DELEG_COST (sizeof(struct state_deleg) + sizeof(struct state_index_entry))
+
+/* NULL: no memory. */
+static struct state_deleg *deleg_alloc(struct state *state)
+{
+    if (!state_memory_take(state, DELEG_COST))
+        return NULL;
+    struct state_deleg *deleg = calloc(1, sizeof *deleg);
+    if (deleg == NULL)
+        state_memory_give(state, DELEG_COST);
+    return deleg;
+}
+
+static void deleg_free(struct state *state, struct state_deleg *deleg)
+{
+    state_memory_give(state, DELEG_COST);
+    free(deleg);
+}
+
 bool state_deleg_grant(const struct state_caller *caller, const struct state_deleg_args *args,
     struct state_stateid *out_stateid, enum state_deleg_why *out_why)
 {
@@ -178,7 +197,7 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
         *out_why = STATE_WHY_CONTENTION;
         return false;
     }
-    struct state_deleg *deleg = calloc(1, sizeof *deleg);
+    struct state_deleg *deleg = deleg_alloc(state);
     if (deleg == NULL)
         return false;
     deleg->client = client;
@@ -189,7 +208,7 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     deleg->size_bytes = args->size_bytes;
     list_init(&deleg->recall_node);
     if (files->ops->hold(files->context, args->file.key) < 0) {
-        free(deleg);
+        deleg_free(state, deleg);
         return false;
     }
     mutex_lock(&client->lock);
@@ -199,7 +218,7 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     mutex_unlock(&client->lock);
     if (!granted) {
         files->ops->release(files->context, args->file.key);
-        free(deleg);
+        deleg_free(state, deleg);
     }
     return granted;
 }
@@ -236,7 +255,7 @@ bool state_deleg_drop(struct state_client *client, struct state_deleg *deleg)
     }
     list_remove(&deleg->client_node);
     state_index_remove(&client->handles, deleg->handle.id);
-    free(deleg);
+    deleg_free(client->server->state, deleg);
     return was_held;
 }
 

@@ -27,6 +27,12 @@ void state_index_remove(struct state_index *index, uint32_t id);
 /* Lets an id that is in use name something else. */
 void state_index_replace(struct state_index *index, uint32_t id, void *item);
 
+/* ---- state.c ---- */
+
+/* Counts bytes against options.memory_max; false: there is no room. */
+MUST_CHECK bool state_memory_take(struct state *state, size_t bytes);
+void state_memory_give(struct state *state, size_t bytes);
+
 /* ---- client.c ---- */
 
 /* A reference to a client of `server` that is not dead; NULL: none. */
@@ -220,9 +226,10 @@ bool state_open_is_of(const struct state_open *open, const struct state_file_ref
 
 struct state_owner *state_owner_find(struct state_client *client, enum state_owner_kind kind,
     struct slice bytes) REQUIRES(client->lock);
-/* The owner, made if need be, with one use more. NULL: no memory, or too many. */
-struct state_owner *state_owner_use(struct state_client *client, enum state_owner_kind kind,
-    struct slice bytes) REQUIRES(client->lock);
+/* The owner, made if need be, with one use more. Errors: STATE_DQUOT: too many; STATE_DELAY: no memory. */
+MUST_CHECK enum state_status state_owner_use(struct state_client *client,
+    enum state_owner_kind kind, struct slice bytes, struct state_owner **out_owner)
+    REQUIRES(client->lock);
 /* One use more of an owner that is there; the client is locked. */
 void state_owner_ref(struct state_owner *owner);
 void state_owner_unuse(struct state_client *client, struct state_owner *owner)
@@ -271,6 +278,9 @@ int state_range_set(struct state_file *file, struct state_lock_state *lock_state
 /* Takes the range away from an owner; takes up to 1 of `spares`. */
 int state_range_clear(struct state_file *file, const struct state_owner *owner,
     const struct state_lock_range *range, struct list *spares) REQUIRES(file->shard->lock);
+/* Whether taking it away would leave a part of one range on either side. */
+bool state_range_would_split(const struct state_file *file, const struct state_owner *owner,
+    const struct state_lock_range *range) REQUIRES(file->shard->lock);
 /* Adds `count` spare ranges to the list. Errors: -ENOMEM. */
 MUST_CHECK int state_range_spares(struct list *spares, unsigned count);
 void state_range_spares_free(struct list *spares);

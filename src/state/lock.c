@@ -9,8 +9,25 @@
 
 #define SPARES_OF_LOCK   2u /* the new range, and half of one that it splits */
 #define SPARES_OF_UNLOCK 1u
+#define SPLIT_SHARE      8u /* of the limit of ranges: so many more may come from splits */
 
 /* ---- lock states ---- */
+
+static struct state_lock_state *lock_state_alloc(struct state_client *client)
+{
+    if (!state_memory_take(client->server->state, sizeof(struct state_lock_state)))
+        return NULL;
+    struct state_lock_state *lock_state = calloc(1, sizeof *lock_state);
+    if (lock_state == NULL)
+        state_memory_give(client->server->state, sizeof *lock_state);
+    return lock_state;
+}
+
+static void lock_state_free(const struct state_client *client, struct state_lock_state *lock_state)
+{
+    state_memory_give(client->server->state, sizeof *lock_state);
+    free(lock_state);
+}
 
 void state_lock_state_drop(struct state_client *client, struct state_lock_state *lock_state)
 {
@@ -23,44 +40,49 @@ void state_lock_state_drop(struct state_client *client, struct state_lock_state 
     mutex_unlock(&file->shard->lock);
     client->range_count -= count;
     atomic_fetch_sub(&client->server->state->range_count, count);
+    state_memory_give(client->server->state, count * sizeof(struct state_range));
     list_remove(&lock_state->open_node);
     client->lock_state_count--;
     state_index_remove(&client->handles, lock_state->handle.id);
     state_owner_unuse(client, lock_state->owner);
-    free(lock_state);
+    lock_state_free(client, lock_state);
 }
 
-/* The lock state of an owner through an open, made if need be. NULL: no memory, or too many. */
-static struct state_lock_state *lock_state_use_locked(struct state_client *client,
-    struct state_open *open, struct slice owner_bytes) REQUIRES(client->lock)
+/* The lock state of an owner through an open, made if need be. Errors: STATE_DQUOT, STATE_DELAY. */
+static enum state_status lock_state_use_locked(struct state_client *client, struct state_open *open,
+    struct slice owner_bytes, struct state_lock_state **out_lock_state) REQUIRES(client->lock)
 {
     struct state_owner *owner = state_owner_find(client, STATE_LOCK_OWNER, owner_bytes);
     LIST_FOR_EACH(node, &open->lock_states)
     {
         struct state_lock_state *known = LIST_ENTRY(node, struct state_lock_state, open_node);
-        if (known->owner == owner)
-            return known;
+        if (known->owner == owner) {
+            *out_lock_state = known;
+            return STATE_OK;
+        }
     }
     if (client->lock_state_count >= client->server->state->options.lock_per_client_max)
-        return NULL;
-    struct state_lock_state *lock_state = calloc(1, sizeof *lock_state);
+        return STATE_DQUOT;
+    struct state_lock_state *lock_state = lock_state_alloc(client);
     if (lock_state == NULL)
-        return NULL;
-    lock_state->owner = state_owner_use(client, STATE_LOCK_OWNER, owner_bytes);
-    if (lock_state->owner == NULL) {
-        free(lock_state);
-        return NULL;
+        return STATE_DELAY;
+    enum state_status status =
+        state_owner_use(client, STATE_LOCK_OWNER, owner_bytes, &lock_state->owner);
+    if (status != STATE_OK) {
+        lock_state_free(client, lock_state);
+        return status;
     }
     if (state_handle_add(client, &lock_state->handle, STATE_HANDLE_LOCK) < 0) {
         state_owner_unuse(client, lock_state->owner);
-        free(lock_state);
-        return NULL;
+        lock_state_free(client, lock_state);
+        return STATE_DELAY;
     }
     lock_state->open = open;
     list_init(&lock_state->ranges);
     list_add_tail(&open->lock_states, &lock_state->open_node);
     client->lock_state_count++;
-    return lock_state;
+    *out_lock_state = lock_state;
+    return STATE_OK;
 }
 
 static enum state_status lock_state_find_locked(struct state_client *client,
@@ -80,10 +102,15 @@ static enum state_status lock_state_find_locked(struct state_client *client,
     return STATE_OK;
 }
 
-static void range_count_add(struct state_client *client, int change) REQUIRES(client->lock)
+/* `reserved`: the ranges for which memory was taken. */
+static void range_count_add(struct state_client *client, int change, int reserved)
+    REQUIRES(client->lock)
 {
+    assert(change <= reserved);
     client->range_count += (uint32_t)change;
     atomic_fetch_add(&client->server->state->range_count, (uint64_t)(int64_t)change);
+    state_memory_give(
+        client->server->state, (size_t)(reserved - change) * sizeof(struct state_range));
 }
 
 /* The client behind a conflicting range, with a reference, if its lease is over; else NULL. */
@@ -110,7 +137,8 @@ struct lock_attempt {
 /* One of a file's ranges when it has no room for more; else NULL. */
 static struct state_range *range_over_limit(const struct state_file *file, uint32_t range_max)
 {
-    if (range_max == 0 || file->range_count < range_max)
+    uint32_t option = file->files->state->options.lock_per_file_max;
+    if (file->range_count < (range_max == 0 ? option : min_u32(range_max, option)))
         return NULL;
     struct state_interval *first = state_interval_first(&file->ranges, 0, UINT64_MAX);
     assert(first != NULL);
@@ -142,9 +170,9 @@ static enum state_status lock_take_locked(struct state_client *client,
             state_lock_wait(file, client, owner, range, attempt->now_ms);
     }
     mutex_unlock(&file->shard->lock);
+    range_count_add(client, change, SPARES_OF_LOCK);
     if (conflict != NULL)
         return STATE_DENIED;
-    range_count_add(client, change);
     state_handle_bump(&lock_state->handle);
     state_handle_stateid(client, &lock_state->handle, &attempt->stateid);
     return STATE_OK;
@@ -174,14 +202,18 @@ static enum state_status lock_locked(struct state_client *client, struct lock_at
         return status;
     if (!lock_mode_is_allowed(open, args->range.type))
         return STATE_OPENMODE;
-    if (client->range_count + SPARES_OF_LOCK > client->server->state->options.lock_per_client_max)
-        return STATE_DELAY;
+    struct state *state = client->server->state;
+    if (client->range_count >= state->options.lock_per_client_max)
+        return STATE_DQUOT;
     uint32_t lock_states_before = client->lock_state_count;
     if (args->new_owner)
-        lock_state = lock_state_use_locked(client, open, args->owner);
-    if (lock_state == NULL)
-        return STATE_DELAY;
-    status = lock_take_locked(client, lock_state, attempt);
+        status = lock_state_use_locked(client, open, args->owner, &lock_state);
+    if (status != STATE_OK)
+        return status;
+    if (state_memory_take(state, SPARES_OF_LOCK * sizeof(struct state_range)))
+        status = lock_take_locked(client, lock_state, attempt);
+    else
+        status = STATE_DELAY;
     if (status != STATE_OK && client->lock_state_count != lock_states_before)
         state_lock_state_drop(client, lock_state); /* it was made for this */
     return status;
@@ -291,13 +323,24 @@ static enum state_status unlock_locked(struct state_client *client,
     enum state_status status = lock_state_find_locked(client, ref, stateid, &lock_state);
     if (status != STATE_OK)
         return status;
+    struct state *state = client->server->state;
     struct state_file *file = lock_state->open->file;
+    uint32_t range_max = state->options.lock_per_client_max;
+    bool is_full = client->range_count >= range_max + range_max / SPLIT_SHARE + 1;
+    /* What unlocking needs in memory is little, and not worth to be refused for. */
+    atomic_fetch_add(&state->memory_bytes, SPARES_OF_UNLOCK * sizeof(struct state_range));
+    int change = 0;
     mutex_lock(&file->shard->lock);
-    int change = state_range_clear(file, lock_state->owner, range, spares);
+    if (is_full && state_range_would_split(file, lock_state->owner, range))
+        status = STATE_DQUOT;
+    else
+        change = state_range_clear(file, lock_state->owner, range, spares);
     file->range_count += (uint32_t)change;
     state_lock_freed(file);
     mutex_unlock(&file->shard->lock);
-    range_count_add(client, change);
+    range_count_add(client, change, SPARES_OF_UNLOCK);
+    if (status != STATE_OK)
+        return status;
     state_handle_bump(&lock_state->handle);
     state_handle_stateid(client, &lock_state->handle, out_stateid);
     return STATE_OK;

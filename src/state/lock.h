@@ -36,13 +36,13 @@ struct state_lock_args {
     bool new_owner; /* open_to_lock_owner4: `stateid` is the open's, `owner` is given */
     struct state_stateid stateid; /* else the lock stateid */
     struct slice owner;
-    uint32_t file_range_max; /* of the file, of all owners together; 0: no limit */
+    uint32_t file_range_max; /* of the file, of all owners together; 0: what the options say */
 };
 
 /* LOCK. Errors: STATE_DENIED, and *out_denied is written, also at file_range_max (then with any range of the file); STATE_INVAL: the range; STATE_OPENMODE:
  * the open is not for that; STATE_GRACE, STATE_NO_GRACE, STATE_RECLAIM_BAD as of
- * state_open_permitted(); STATE_DELAY: a limit, no memory, or a client whose state is just being
- * dropped. May call ops. */
+ * state_open_permitted(); STATE_DQUOT: the client has as many ranges, lock stateids
+ * or owners as it may; STATE_DELAY: no memory, or a client whose state is just being dropped. May call ops. */
 MUST_CHECK enum state_status state_lock(const struct state_caller *caller,
     const struct state_lock_args *args, struct state_stateid *out_stateid,
     struct state_lock_denied *out_denied);
@@ -54,7 +54,7 @@ MUST_CHECK enum state_status state_lock_test(const struct state_caller *caller,
     struct slice owner, struct state_lock_denied *out_denied);
 
 /* LOCKU; the type in `range` is ignored. Unlocking what is not locked is success. Errors:
- * STATE_INVAL; STATE_DELAY: a split needs a range more than the limits allow. */
+ * STATE_INVAL; STATE_DQUOT: a split, by a client that has got far beyond its limit by others; STATE_DELAY: no memory. */
 MUST_CHECK enum state_status state_unlock(const struct state_caller *caller,
     const struct state_file_ref *file, const struct state_lock_range *range,
     const struct state_stateid *stateid, struct state_stateid *out_stateid);

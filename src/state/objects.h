@@ -73,7 +73,7 @@ struct state {
     struct state_table conns; /* struct state_binding by connection */
     struct state_delegs delegs;
     _Atomic uint64_t client_count, unconfirmed_count, session_count, open_count, range_count;
-    _Atomic uint64_t reply_cache_bytes, expired_count;
+    _Atomic uint64_t reply_cache_bytes, expired_count, memory_bytes;
 };
 
 struct state_server {

@@ -128,24 +128,50 @@ static void open_detach(struct state_open *open)
     mutex_unlock(&shard->lock);
 }
 
-static enum state_status open_new_locked(struct state_client *client,
-    const struct state_open_args *args, uint64_t now_ms, struct state_client **out_rival,
+/* What an open counts for: it may be the first of its file. */
+#define OPEN_COST \
+    (sizeof(struct state_open) + sizeof(struct state_file) + sizeof(struct state_index_entry))
+
+/* An open that is nowhere yet. */
+static enum state_status open_alloc(struct state_client *client, const struct state_open_args *args,
     struct state_open **out_open) REQUIRES(client->lock)
 {
     struct state *state = client->server->state;
     if (client->open_count >= state->options.open_per_client_max)
+        return STATE_DQUOT;
+    if (!state_memory_take(state, OPEN_COST))
         return STATE_DELAY;
     struct state_open *open = calloc(1, sizeof *open);
-    if (open == NULL)
+    if (open == NULL) {
+        state_memory_give(state, OPEN_COST);
         return STATE_DELAY;
+    }
     open->client = client;
     open->access = args->access;
     open->deny = args->deny;
     list_init(&open->lock_states);
-    enum state_status status = STATE_DELAY;
-    open->owner = state_owner_use(client, STATE_OPEN_OWNER, args->owner);
-    if (open->owner == NULL)
+    *out_open = open;
+    return STATE_OK;
+}
+
+static void open_free(struct state_open *open)
+{
+    state_memory_give(open->client->server->state, OPEN_COST);
+    free(open);
+}
+
+static enum state_status open_new_locked(struct state_client *client,
+    const struct state_open_args *args, uint64_t now_ms, struct state_client **out_rival,
+    struct state_open **out_open) REQUIRES(client->lock)
+{
+    struct state_open *open;
+    enum state_status status = open_alloc(client, args, &open);
+    if (status != STATE_OK)
+        return status;
+    status = state_owner_use(client, STATE_OPEN_OWNER, args->owner, &open->owner);
+    if (status != STATE_OK)
         goto out_open;
+    status = STATE_DELAY;
     if (state_handle_add(client, &open->handle, STATE_HANDLE_OPEN) < 0)
         goto out_owner;
     status = open_attach(open, &args->file, now_ms, out_rival);
@@ -155,7 +181,7 @@ static enum state_status open_new_locked(struct state_client *client,
         &client->opens_by_file, &open->by_file_node, open_hash(open->owner, &args->file.key));
     list_add_tail(&client->opens, &open->client_node);
     client->open_count++;
-    atomic_fetch_add(&state->open_count, 1);
+    atomic_fetch_add(&client->server->state->open_count, 1);
     *out_open = open;
     return STATE_OK;
 
@@ -164,7 +190,7 @@ out_handle:
 out_owner:
     state_owner_unuse(client, open->owner);
 out_open:
-    free(open);
+    open_free(open);
     return status;
 }
 
@@ -277,7 +303,7 @@ void state_open_drop(struct state_client *client, struct state_open *open)
     if (open->handle.id != STATE_INDEX_NONE)
         state_index_remove(&client->handles, open->handle.id);
     state_owner_unuse(client, open->owner);
-    free(open);
+    open_free(open);
 }
 
 void state_open_revert(const struct state_caller *caller, const struct state_open_args *args,

@@ -49,8 +49,8 @@ struct state_opened {
 
 /* OPEN of a file that exists. Calls state_open_permitted() itself, too. To truncate the file, open
  * first and truncate then. Errors: those of state_open_permitted(); STATE_SHARE_DENIED;
- * STATE_INVAL: access or deny out of range; STATE_STALE: the file is gone; STATE_DELAY: a limit, no
- * memory, or a client whose state is just being dropped. May call ops. */
+ * STATE_INVAL: access or deny out of range; STATE_STALE: the file is gone; STATE_DQUOT: the client has as many opens, or
+ * owners, as it may; STATE_DELAY: no memory, or a client whose state is just being dropped. May call ops. */
 MUST_CHECK enum state_status state_open(const struct state_caller *caller,
     const struct state_open_args *args, struct state_opened *out);
 

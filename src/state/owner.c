@@ -27,12 +27,21 @@ struct state_owner *state_owner_find(
     return NULL;
 }
 
+/* What an owner counts for. */
+static size_t owner_cost(const struct state_client *client, size_t size)
+{
+    size_t cost = sizeof(struct state_owner) + size;
+    return client->v40 == NULL ? cost
+                               : cost + sizeof(struct state_owner_v40) + STATE_REPLY_SIZE_MAX;
+}
+
 static void owner_free(struct state_client *client, struct state_owner *owner)
     REQUIRES(client->lock)
 {
     struct state_owner_v40 *v40 = owner->v40;
     state_table_remove(&client->owners, &owner->client_node);
     client->owner_count--;
+    state_memory_give(client->server->state, owner_cost(client, owner->size));
     if (v40 != NULL) {
         list_remove(&v40->idle_node);
         if (v40->has_closed)
@@ -59,12 +68,10 @@ static void owners_reap(struct state_client *client) REQUIRES(client->lock)
     }
 }
 
-static struct state_owner *owner_new(struct state_client *client, enum state_owner_kind kind,
-    struct slice bytes) REQUIRES(client->lock)
+/* NULL: no memory. */
+static struct state_owner *owner_alloc(
+    const struct state_client *client, enum state_owner_kind kind, struct slice bytes)
 {
-    owners_reap(client);
-    if (client->owner_count >= client->server->state->options.owner_per_client_max)
-        return NULL;
     struct state_owner *owner = calloc(1, sizeof *owner + bytes.size);
     if (owner == NULL)
         return NULL;
@@ -82,9 +89,28 @@ static struct state_owner *owner_new(struct state_client *client, enum state_own
     owner->size = bytes.size;
     if (bytes.size > 0)
         memcpy(owner->bytes, bytes.data, bytes.size);
+    return owner;
+}
+
+static enum state_status owner_new(struct state_client *client, enum state_owner_kind kind,
+    struct slice bytes, struct state_owner **out_owner) REQUIRES(client->lock)
+{
+    struct state *state = client->server->state;
+    owners_reap(client);
+    if (client->owner_count >= state->options.owner_per_client_max)
+        return STATE_DQUOT;
+    size_t cost = owner_cost(client, bytes.size);
+    if (!state_memory_take(state, cost))
+        return STATE_DELAY;
+    struct state_owner *owner = owner_alloc(client, kind, bytes);
+    if (owner == NULL) {
+        state_memory_give(state, cost);
+        return STATE_DELAY;
+    }
     state_table_add(&client->owners, &owner->client_node, owner_hash(client, kind, bytes));
     client->owner_count++;
-    return owner;
+    *out_owner = owner;
+    return STATE_OK;
 }
 
 void state_owner_ref(struct state_owner *owner)
@@ -93,15 +119,18 @@ void state_owner_ref(struct state_owner *owner)
         list_remove(&owner->v40->idle_node);
 }
 
-struct state_owner *state_owner_use(
-    struct state_client *client, enum state_owner_kind kind, struct slice bytes)
+enum state_status state_owner_use(struct state_client *client, enum state_owner_kind kind,
+    struct slice bytes, struct state_owner **out_owner)
 {
     struct state_owner *owner = state_owner_find(client, kind, bytes);
+    enum state_status status = STATE_OK;
     if (owner == NULL)
-        owner = owner_new(client, kind, bytes);
-    if (owner != NULL)
-        state_owner_ref(owner);
-    return owner;
+        status = owner_new(client, kind, bytes, &owner);
+    if (status != STATE_OK)
+        return status;
+    state_owner_ref(owner);
+    *out_owner = owner;
+    return STATE_OK;
 }
 
 void state_owner_unuse(struct state_client *client, struct state_owner *owner)

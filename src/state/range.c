@@ -200,6 +200,19 @@ int state_range_clear(struct state_file *file, const struct state_owner *owner,
     return change;
 }
 
+bool state_range_would_split(const struct state_file *file, const struct state_owner *owner,
+    const struct state_lock_range *range)
+{
+    uint64_t first = range->offset, last = range_last(range);
+    struct state_range *mine = range_of(state_interval_first(&file->ranges, first, last));
+    while (mine != NULL) {
+        if (mine->lock_state->owner == owner)
+            return mine->interval.first < first && mine->interval.last > last;
+        mine = range_of(state_interval_next(&mine->interval, first, last));
+    }
+    return false;
+}
+
 uint32_t state_range_drop(struct state_file *file, struct state_lock_state *lock_state)
 {
     uint32_t count = 0;

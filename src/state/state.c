@@ -26,11 +26,13 @@ void state_options_init(struct state_options *out_options)
         .response_cached_size_max = 8192,
         .reply_cache_total_max = GIB,
         .owner_per_client_max = 65536,
-        .open_per_client_max = 32768,
+        .open_per_client_max = 65536,
         .lock_per_client_max = 65536,
+        .lock_per_file_max = 1 << 20,
         .deleg_count_max = 65536,
         .deleg_per_client_max = 16384,
         .lock_waiter_max = 16384,
+        .memory_max = GIB,
     };
 }
 
@@ -42,7 +44,8 @@ static bool options_are_valid(const struct state_options *o)
            o->session_per_client_max > 0 && o->slot_count_max > 0 &&
            o->slot_count_max <= SLOT_COUNT_LIMIT && o->op_count_max > 1 &&
            o->request_size_max > 0 && o->response_size_max > 0 && o->reply_cache_total_max > 0 &&
-           o->owner_per_client_max > 0 && o->open_per_client_max > 0 && o->lock_per_client_max > 0;
+           o->owner_per_client_max > 0 && o->open_per_client_max > 0 &&
+           o->lock_per_client_max > 0 && o->lock_per_file_max > 0 && o->memory_max > 0;
 }
 
 int state_new(const struct state_options *options, struct state **out_state)
@@ -76,6 +79,7 @@ void state_free(struct state *state)
     if (state == NULL)
         return;
     assert(list_is_empty(&state->servers) && list_is_empty(&state->files));
+    assert(atomic_load(&state->memory_bytes) == 0);
     for (uint32_t i = 0; i < state->session_used; i++) {
         struct state_session *session = atomic_load(&state->sessions[i]);
         mutex_unmake(&session->lock);
@@ -89,6 +93,21 @@ void state_free(struct state *state)
     mutex_unmake(&state->conn_lock);
     mutex_unmake(&state->lock);
     free(state);
+}
+
+bool state_memory_take(struct state *state, size_t bytes)
+{
+    uint64_t before = atomic_fetch_add(&state->memory_bytes, bytes);
+    if (before + bytes <= state->options.memory_max)
+        return true;
+    atomic_fetch_sub(&state->memory_bytes, bytes);
+    return false;
+}
+
+void state_memory_give(struct state *state, size_t bytes)
+{
+    uint64_t before = atomic_fetch_sub(&state->memory_bytes, bytes);
+    assert(before >= bytes);
 }
 
 uint64_t state_lease_ms(const struct state *state)
@@ -109,6 +128,7 @@ void state_count(struct state *state, uint64_t now_ms, struct state_counts *out_
         .delegs_recalled = atomic_load(&state->delegs.recalled),
         .delegs_revoked = atomic_load(&state->delegs.revoked),
         .reply_cache_bytes = atomic_load(&state->reply_cache_bytes),
+        .memory_bytes = atomic_load(&state->memory_bytes),
         .clients_expired = atomic_load(&state->expired_count),
     };
     mutex_lock(&state->lock);

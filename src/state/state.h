@@ -43,12 +43,16 @@ struct state_options {
     uint32_t response_size_max;        /* bytes of one RPC reply */
     uint32_t response_cached_size_max; /* bytes of one reply kept for a retry */
     uint64_t reply_cache_total_max;    /* bytes reserved for kept replies, of all sessions */
-    uint32_t owner_per_client_max;     /* open owners and lock owners */
-    uint32_t open_per_client_max;      /* EFS: 32,768 */
-    uint32_t lock_per_client_max;      /* byte ranges */
-    uint32_t deleg_count_max;          /* delegations of all clients; 0: none are given */
+    /* Beyond those of one client it gets STATE_DQUOT, as of EFS. Defaults: EFS, quotas of NFS clients. */
+    uint32_t owner_per_client_max; /* open owners and lock owners */
+    uint32_t open_per_client_max;
+    uint32_t lock_per_client_max; /* byte ranges; and lock stateids */
+    uint32_t lock_per_file_max;   /* byte ranges, of all clients; then STATE_DENIED */
+    uint32_t deleg_count_max;     /* delegations of all clients; 0: none are given */
     uint32_t deleg_per_client_max;
     uint32_t lock_waiter_max; /* blocked locks that are remembered, of all clients */
+    uint64_t
+        memory_max; /* bytes, about, of clients, owners, opens, locks, delegations; then STATE_DELAY */
 };
 
 /* Sensible values for everything but boot_epoch and hash_key. */
@@ -62,7 +66,7 @@ void state_free(struct state *state);
 uint64_t state_lease_ms(const struct state *state);
 
 /* Work of once a second: drops unconfirmed clients after a lease, and expired ones after courtesy_ms (at once
- * when client_count_max is near); ends grace periods that are over; revokes delegations that were not
+ * when client_count_max or memory_max is near); ends grace periods that are over; revokes delegations that were not
  * returned in time. May call ops. */
 void state_tick(struct state *state, uint64_t now_ms);
 
@@ -71,6 +75,7 @@ struct state_counts {
     uint64_t sessions;
     uint64_t opens, lock_ranges, delegations;
     uint64_t reply_cache_bytes; /* reserved */
+    uint64_t memory_bytes;      /* what counts against memory_max */
     uint64_t clients_expired;   /* since the start: lost their state */
     uint64_t delegs_granted, delegs_recalled, delegs_revoked; /* since the start */
 };

@@ -99,15 +99,16 @@ static enum state_status begin_open_locked(struct state_client *client, struct s
 {
     if (client->dead)
         return STATE_EXPIRED;
-    struct state_owner *owner = state_owner_use(client, STATE_OPEN_OWNER, owner_bytes);
-    if (owner == NULL)
-        return STATE_DELAY;
+    struct state_owner *owner;
+    enum state_status status = state_owner_use(client, STATE_OPEN_OWNER, owner_bytes, &owner);
+    if (status != STATE_OK)
+        return status;
     struct state_owner_v40 *v40 = owner->v40;
     bool is_retry = v40->has_moved && turn->seqid == v40->seqid;
     *out_is_afresh = v40->has_moved && !v40->is_confirmed && !is_retry && !v40->is_busy;
     if (*out_is_afresh)
         v40->has_moved = false;
-    enum state_status status = turn_start(client, owner, turn);
+    status = turn_start(client, owner, turn);
     state_owner_unuse(client, owner); /* the turn has a use of its own */
     return status;
 }
@@ -178,15 +179,16 @@ static enum state_status begin_locked(struct state_client *client,
 static enum state_status begin_lock_owner_locked(
     struct state_client *client, struct slice bytes, struct state_turn *turn) REQUIRES(client->lock)
 {
-    struct state_owner *owner = state_owner_use(client, STATE_LOCK_OWNER, bytes);
-    if (owner == NULL)
-        return STATE_DELAY;
+    struct state_owner *owner;
+    enum state_status status = state_owner_use(client, STATE_LOCK_OWNER, bytes, &owner);
+    if (status != STATE_OK)
+        return status;
     struct state_owner_v40 *v40 = owner->v40;
     /* One that holds nothing is as good as new: its last LOCK may have been denied, and clients differ in whether
      * they count that. */
     bool is_known = v40->has_moved && owner->use_count > 1;
     if (v40->is_busy || (is_known && turn->lock_seqid != v40->seqid + 1)) {
-        enum state_status status = v40->is_busy ? STATE_DELAY : STATE_BAD_SEQID;
+        status = v40->is_busy ? STATE_DELAY : STATE_BAD_SEQID;
         state_owner_unuse(client, owner);
         return status;
     }

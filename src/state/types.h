@@ -23,6 +23,7 @@ enum state_status {
     STATE_IO = 5,
     STATE_INVAL = 22,
     STATE_NOSPC = 28,
+    STATE_DQUOT = 69,
     STATE_STALE = 70,
     STATE_TOOSMALL = 10005,
     STATE_DELAY = 10008,

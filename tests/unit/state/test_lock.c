@@ -285,12 +285,33 @@ static void ranges_have_a_limit(void **state)
     struct state_stateid open, lock;
     assert_int_equal(peer_open(&alice, 1, STATE_SHARE_BOTH, &open), STATE_OK);
     assert_int_equal(peer_lock(&alice, 1, &open, "l", range(W, 0, 1), &lock), STATE_OK);
-    for (uint64_t i = 1; i < 9; i++)
+    for (uint64_t i = 1; i < 10; i++)
         assert_int_equal(relock(&alice, 1, &lock, range(W, i * 10, 5)), STATE_OK);
-    assert_int_equal(relock(&alice, 1, &lock, range(W, 1000, 1)), STATE_DELAY);
-    assert_int_equal(unlock(&alice, 1, &lock, 12, 1), STATE_OK); /* a split is always possible */
+    assert_int_equal(relock(&alice, 1, &lock, range(W, 1000, 1)), STATE_DQUOT);
+    assert_int_equal(unlock(&alice, 1, &lock, 12, 1), STATE_OK); /* a few splits are possible */
+    assert_int_equal(unlock(&alice, 1, &lock, 22, 1), STATE_OK);
+    assert_int_equal(unlock(&alice, 1, &lock, 32, 1), STATE_DQUOT);
+    assert_int_equal(unlock(&alice, 1, &lock, 33, 10), STATE_OK);
     assert_int_equal(unlock(&alice, 1, &lock, 0, 1000), STATE_OK);
     assert_int_equal(relock(&alice, 1, &lock, range(W, 1000, 1)), STATE_OK);
+}
+
+static void a_file_has_a_limit_of_ranges_for_all_clients(void **state)
+{
+    struct fixture *f = *state;
+    f->options.lock_per_file_max = 3;
+    fixture_restart(f);
+    struct peer alice = peer_ready(f, "alice"), bob = peer_ready(f, "bob");
+    struct state_stateid a, b, a_lock, b_lock;
+    assert_int_equal(peer_open(&alice, 1, STATE_SHARE_BOTH, &a), STATE_OK);
+    assert_int_equal(peer_open(&bob, 1, STATE_SHARE_BOTH, &b), STATE_OK);
+    assert_int_equal(peer_lock(&alice, 1, &a, "l", range(W, 0, 1), &a_lock), STATE_OK);
+    assert_int_equal(peer_lock(&bob, 1, &b, "l", range(W, 10, 1), &b_lock), STATE_OK);
+    assert_int_equal(relock(&bob, 1, &b_lock, range(W, 20, 1)), STATE_OK);
+    assert_int_equal(relock(&bob, 1, &b_lock, range(W, 30, 1)), STATE_DENIED);
+    assert_int_equal(relock(&alice, 1, &a_lock, range(W, 30, 1)), STATE_DENIED);
+    assert_int_equal(unlock(&alice, 1, &a_lock, 0, 1), STATE_OK);
+    assert_int_equal(relock(&bob, 1, &b_lock, range(W, 30, 1)), STATE_OK);
 }
 
 /* ---- the model ---- */
@@ -407,6 +428,7 @@ int main(void)
         TEST(ranges_through_two_opens_go_with_the_open_they_came_through),
         TEST(free_stateid_is_for_lock_stateids_that_hold_nothing),
         TEST(ranges_have_a_limit),
+        TEST(a_file_has_a_limit_of_ranges_for_all_clients),
         TEST(random_locks_agree_with_a_model_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,17 +356,60 @@ static void opens_and_owners_have_limits(void **state)
     struct state_stateid a;
     for (uint64_t inode = 1; inode <= 5; inode++)
         assert_int_equal(peer_open(&alice, inode, STATE_SHARE_READ, &a), STATE_OK);
-    assert_int_equal(peer_open(&alice, 6, STATE_SHARE_READ, &a), STATE_DELAY);
+    assert_int_equal(peer_open(&alice, 6, STATE_SHARE_READ, &a), STATE_DQUOT);
     assert_int_equal(peer_open(&alice, 5, STATE_SHARE_READ, &a), STATE_OK); /* an upgrade */
     assert_int_equal(peer_close(&alice, 5, &a), STATE_OK);
     assert_int_equal(peer_open(&alice, 6, STATE_SHARE_READ, &a), STATE_OK);
     const char *owners[] = { "1", "2", "3" };
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(peer_open_deny(&bob, owners[i], 9, STATE_SHARE_READ, 0, &a), STATE_OK);
-    assert_int_equal(peer_open_deny(&bob, "4", 9, STATE_SHARE_READ, 0, &a), STATE_DELAY);
+    assert_int_equal(peer_open_deny(&bob, "4", 9, STATE_SHARE_READ, 0, &a), STATE_DQUOT);
     struct state_counts counts;
     state_count(f->state, f->now_ms, &counts);
     assert_int_equal(counts.opens, 8);
+}
+
+static uint64_t memory_of(struct fixture *f)
+{
+    struct state_counts counts;
+    state_count(f->state, f->now_ms, &counts);
+    return counts.memory_bytes;
+}
+
+static void what_all_clients_hold_has_a_limit_in_bytes(void **state)
+{
+    struct fixture *f = *state;
+    f->options.memory_max = 16 * KIB;
+    fixture_restart(f);
+    assert_int_equal(memory_of(f), 0);
+    struct peer alice = peer_ready(f, "alice"), bob = peer_ready(f, "bob");
+    uint64_t idle = memory_of(f);
+    assert_true(idle > 0);
+    struct state_stateid a, b, lock;
+    uint64_t inode = 0;
+    assert_int_equal(peer_open(&bob, 1, STATE_SHARE_BOTH, &b), STATE_OK);
+    while (peer_open(&alice, ++inode, STATE_SHARE_BOTH, &a) == STATE_OK)
+        assert_true(inode < 1000);
+    assert_int_equal(peer_open(&alice, inode, STATE_SHARE_BOTH, &a), STATE_DELAY);
+    assert_int_equal(peer_open(&bob, 2, STATE_SHARE_BOTH, &a), STATE_DELAY);
+    enum state_status status = STATE_OK;
+    for (unsigned owner = 0; status == STATE_OK && owner < 100; owner++) {
+        char name[2] = { (char)('!' + owner), '\0' };
+        struct state_lock_range range = { STATE_LOCK_READ, owner, 1 };
+        status = peer_lock(&bob, 1, &b, name, range, &lock);
+    }
+    assert_int_equal(status, STATE_DELAY);
+    assert_in_range(memory_of(f), 15 * KIB, 16 * KIB);
+    /* Who is silent makes room at once. */
+    f->now_ms += LEASE_MS + 1;
+    (void)peer_caller(&bob);
+    state_tick(f->state, f->now_ms);
+    struct state_caller caller;
+    assert_int_equal(peer_sequence(&alice, &caller), STATE_BADSESSION);
+    assert_int_equal(peer_open(&bob, 2, STATE_SHARE_BOTH, &a), STATE_OK);
+    assert_int_equal(peer_close(&bob, 1, &b), STATE_OK);
+    assert_int_equal(peer_close(&bob, 2, &a), STATE_OK);
+    assert_true(memory_of(f) < idle);
 }
 
 static void a_caller_without_a_client_cannot_open(void **state)
@@ -448,6 +491,7 @@ int main(void)
         TEST(an_open_can_be_taken_back),
         TEST(a_file_that_is_gone_cannot_be_opened),
         TEST(opens_and_owners_have_limits),
+        TEST(what_all_clients_hold_has_a_limit_in_bytes),
         TEST(a_caller_without_a_client_cannot_open),
         TEST(wrong_shares_are_invalid),
         TEST(views_of_one_file_system_conflict),
