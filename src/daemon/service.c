@@ -173,6 +173,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .file_lock_count_max = (uint32_t)options->nfs_file_locks_max,
             .client_deleg_count_max = (uint32_t)options->nfs_client_delegations_max,
             .state_memory_max = options->nfs_state_memory,
+            .reply_cache_v40_bytes = options->nfs_reply_cache_v40,
             .is_strict = options->nfs_profile == CATALOG_PROFILE_STRICT,
         },
         &service->nfs);
@@ -289,9 +290,9 @@ void service_stop(struct service *service, uint64_t wait_ms)
     fs_volumes_free(service->volumes);
     engine_free(service->engine);
     catalog_close(service->catalog);
-    pool_free(service->pool); /* a thread of it may still be waking a reactor */
     for (unsigned i = 0; i < service->reactor_count; i++)
         reactor_free(service->reactors[i]);
+    pool_free(service->pool);
     free(service);
 }
 

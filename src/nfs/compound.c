@@ -14,6 +14,7 @@
 #include "nfs/grant.h"
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
+#include "nfs/replay.h"
 #include "nfs/turn.h"
 
 #define NOBODY             65534u
@@ -353,6 +354,11 @@ static enum nfsstat4 run_handler(struct compound *compound, struct xdr_decoder *
     status = check_needs(compound, op);
     if (status != NFS4_OK)
         return status;
+    if ((op->flags & REPLAYED) != 0 && compound->minor == 0) {
+        status = replay_begin(compound);
+        if (status != NFS4_OK || compound->is_replayed)
+            return status;
+    }
     if ((op->flags & TURN) != 0 && compound->minor == 0) {
         status = turn_begin(compound, opcode, &arg);
         if (status != NFS4_OK || compound->turn.is_replay)
@@ -422,12 +428,12 @@ static enum nfsstat4 run_op(struct compound *compound, struct xdr_decoder *args)
 
 /* ---- the whole ---- */
 
-/* The results as they are to be kept for a retry; empty when they are not to be kept. */
-static struct slice results_of(const struct compound *compound)
+/* The results as they are to be kept for a retry; empty when they take more bytes, or were not encoded. */
+static struct slice results_of(const struct compound *compound, size_t size_max)
 {
     const struct xdr_encoder *enc = compound->enc;
     size_t size = xdr_position(enc) - compound->results_start;
-    if (!compound->ticket.cachethis || size > compound->ticket.response_cached_size_max)
+    if (enc->failed || size > size_max)
         return slice_of(NULL, 0);
     if (enc->reference_count == 0)
         return slice_of(enc->data + compound->results_start, size);
@@ -450,18 +456,28 @@ static struct slice results_of(const struct compound *compound)
     return slice_of(flat, size);
 }
 
+static void put_replay(struct compound *compound, struct slice replay)
+{
+    xdr_rewind(compound->enc, (struct xdr_mark){ .size = compound->results_start });
+    compound->enc->size_max = compound->size_limit;
+    xdr_put_fixed(compound->enc, replay);
+}
+
 static void compound_end(struct compound *compound)
 {
     if (compound->has_ticket) {
+        const struct state_ticket *ticket = &compound->ticket;
         struct slice reply = slice_of(NULL, 0);
-        if (compound->ticket.is_replay) {
-            xdr_rewind(compound->enc, (struct xdr_mark){ .size = compound->results_start });
-            xdr_put_fixed(compound->enc, compound->ticket.replay);
-        } else if (!compound->enc->failed) {
-            reply = results_of(compound);
-        }
+        if (ticket->is_replay)
+            put_replay(compound, ticket->replay);
+        else if (ticket->cachethis)
+            reply = results_of(compound, ticket->response_cached_size_max);
         state_sequence_end(&compound->ticket, reply);
     }
+    if (compound->is_replayed)
+        put_replay(compound, compound->replayed);
+    if (compound->replay != NULL)
+        replay_end(compound, results_of(compound, REPLAY_SIZE_MAX));
     while (compound->pinned != NULL) {
         nfs_volume_unpin(compound->pinned->volume);
         compound->pinned = compound->pinned->next;
@@ -484,7 +500,7 @@ static void run_ops(struct compound *compound, struct xdr_decoder *args, struct 
         compound->op_index = done;
         compound_set_limit(compound, compound->size_limit);
         status = run_op(compound, args);
-        if (compound->has_ticket && compound->ticket.is_replay)
+        if ((compound->has_ticket && compound->ticket.is_replay) || compound->is_replayed)
             return;
         done++;
     }
@@ -542,5 +558,7 @@ int compound_serve(struct nfs_server *server, struct nfs_conn *conn, struct rpc_
     }
     run_ops(&compound, args, tag);
     compound_end(&compound);
+    if (compound.is_replayed && compound.replayed.size == 0)
+        return RPC_SERVER_DROP;
     return enc->failed ? RPC_SYSTEM_ERR : RPC_SUCCESS;
 }

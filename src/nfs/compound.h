@@ -55,6 +55,9 @@ struct compound {
     uint8_t sessionid[NFS4_SESSIONID_SIZE];
     struct state_turn turn; /* of version 4.0's owner, when in_turn: nfs/turn.h */
     bool in_turn;
+    struct replay *replay; /* of version 4.0, to be kept: nfs/replay.h */
+    bool is_replayed;      /* `replayed` is the whole reply; empty: there is none to give */
+    struct slice replayed;
     const uint8_t *args_start; /* where the COMPOUND begins in the request */
     size_t results_start;      /* where the results of this COMPOUND begin in the reply */
     size_t size_limit;         /* of the reply, in positions of `enc` */

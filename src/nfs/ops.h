@@ -23,6 +23,7 @@ enum nfs_op_flags {
     SESSIONLESS = 1 << 5, /* allowed without SEQUENCE before it */
     ALONE = 1 << 6,       /* NFS4ERR_NOT_ONLY_OP with others in the COMPOUND */
     TURN = 1 << 9,        /* in version 4.0 its owner numbers it: nfs/turn.h */
+    REPLAYED = 1 << 10,   /* in version 4.0 its request is answered again: nfs/replay.h */
     STREAMS = 1 << 7,     /* the handler encodes what follows the status of a success itself */
 };
 

@@ -67,6 +67,7 @@ int nfs_server_new(const struct nfs_server_options *options, struct nfs_server *
     state_table_init(&server->conns_by_id);
     callbacks_init(&server->callbacks);
     offloads_init(&server->offloads);
+    replays_init(&server->replays, options->reply_cache_v40_bytes);
     struct clock_time now = clock_wall();
     server->started = (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds };
     struct state_options state_options;
@@ -95,16 +96,16 @@ void nfs_server_free(struct nfs_server *server)
     if (server == NULL)
         return;
     assert(list_is_empty(&server->conns));
-    offloads_stop(&server->offloads);
+    offloads_fini(&server->offloads);
     /* Clients of the pseudo root hold files of volumes, so they go first. */
     state_server_free(server->pseudo_state);
     while (!list_is_empty(&server->volumes))
         view_forget(server, LIST_ENTRY(server->volumes.next, struct nfs_volume, link)->tag);
-    offloads_fini(&server->offloads);
     state_free(server->state);
     deleg_waits_fini(&server->waits);
     callbacks_fini(&server->callbacks);
     state_table_fini(&server->conns_by_id);
+    replays_fini(&server->replays);
     free(server);
 }
 
@@ -114,6 +115,7 @@ void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
     callback_tick(server, now_ms);
     deleg_tick(server, now_ms);
     offload_tick(server);
+    replay_tick(&server->replays, now_ms);
 }
 
 void nfs_server_forget_fs(struct nfs_server *server, const char *fs_id)
@@ -128,6 +130,7 @@ static bool conn_opened(void *context, struct rpc_conn *rpc)
     if (conn == NULL)
         return false;
     conn->rpc = rpc;
+    list_init(&conn->replays);
     rpc->user = conn;
     mutex_lock(&server->lock);
     list_add_tail(&server->conns, &conn->link);
@@ -140,6 +143,8 @@ static void conn_closed(void *context, struct rpc_conn *rpc)
 {
     struct nfs_server *server = context;
     struct nfs_conn *conn = rpc->user;
+    replay_conn_closed(
+        &server->replays, conn, rpc->lost_some); /* before nobody finds it any more */
     mutex_lock(&server->lock);
     list_remove(&conn->link);
     state_table_remove(&server->conns_by_id, &conn->id_node);

@@ -21,6 +21,7 @@
 #include "base/lock.h"
 #include "nfs/callback.h"
 #include "nfs/offload.h"
+#include "nfs/replay.h"
 #include "nfs/server.h"
 #include "nfs/volume.h"
 #include "state/client.h"
@@ -64,6 +65,8 @@ struct nfs_conn {
     bool is_strict;                      /* the profile of `volume` when the connection was bound */
     uint64_t catalog_generation;         /* as of which `volume` is right */
     struct nfs_grant grants[NFS_GRANTS]; /* by file system and access point: nfs/grant.h */
+    struct list replays; /* its kept replies, oldest first; under server->replays.lock */
+    uint32_t replay_count;
 };
 
 struct nfs_server {
@@ -79,6 +82,7 @@ struct nfs_server {
     struct callbacks callbacks;
     struct offloads offloads;
     struct deleg_waits waits;
+    struct replays replays;
 };
 
 /* Decides what the connection sees, and again when the catalog has changed. -ENOENT: its mount target is gone,

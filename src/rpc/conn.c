@@ -5,11 +5,14 @@
  */
 #include "rpc/conn.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -207,6 +210,7 @@ void conn_flush(struct conn *conn)
             reactor_change(conn->lane->reactor, &conn->source, conn->source.events | EPOLLOUT);
             return;
         } else if (errno != EINTR) {
+            conn->broken = true;
             conn_close(conn);
             return;
         }
@@ -478,10 +482,23 @@ void conn_defer_work(struct conn *conn)
     reactor_defer(conn->lane->reactor, &conn->work);
 }
 
+bool conn_may_lose(struct conn *conn)
+{
+    if (conn->closing)
+        return conn->rpc.lost_some;
+    struct pollfd poll_fd = { .fd = conn->source.fd };
+    int unacknowledged_bytes = 0;
+    if (conn->broken || conn->out_bytes > 0 || poll(&poll_fd, 1, 0) < 0 ||
+        (poll_fd.revents & (POLLERR | POLLHUP)) != 0)
+        return true; /* with a reset, TCP forgets what was not acknowledged */
+    return ioctl(conn->source.fd, SIOCOUTQ, &unacknowledged_bytes) < 0 || unacknowledged_bytes > 0;
+}
+
 void conn_close(struct conn *conn)
 {
     if (conn->closing)
         return;
+    conn->rpc.lost_some = conn->running > 0 || conn_may_lose(conn);
     conn->closing = true;
     reactor_remove(conn->lane->reactor, &conn->source);
     (void)close(conn->source.fd); /* a socket: nothing to lose that TCP would tell */

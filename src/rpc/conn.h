@@ -68,6 +68,7 @@ struct conn {
     _Atomic unsigned refs; /* the socket's, one per request, per deferred work, and the program's */
     bool opened;           /* the program knows it */
     _Atomic bool closing;  /* the socket is closed */
+    bool broken;           /* the socket failed: what it had not sent yet is lost */
     bool stalled;          /* parsing stopped because the client does not read its replies */
     bool work_deferred;
     uint64_t
@@ -103,6 +104,8 @@ void lane_fini(struct lane *lane);
 void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer);
 /* Closes the socket now; the rest goes when the last request is done. */
 void conn_close(struct conn *conn);
+/* Whether replies may not have reached the client, or never will; on the lane's thread. */
+bool conn_may_lose(struct conn *conn);
 /* Sends what is queued, as far as the socket takes it. */
 void conn_flush(struct conn *conn);
 /* Lets the work task run at the end of this round. */

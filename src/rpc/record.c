@@ -176,6 +176,7 @@ bool record_receive(struct conn *conn)
             continue;
         if (n <= 0) {
             bool alive = n < 0 && errno == EAGAIN;
+            conn->broken = n < 0 && !alive;
             drop_parsed(conn);
             return alive;
         }

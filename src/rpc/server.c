@@ -249,6 +249,25 @@ void rpc_server_close_matching(struct rpc_server *server,
     each_lane(server, close_matching, &matcher);
 }
 
+struct loss {
+    struct conn *conn;
+    bool may_lose;
+};
+
+static void look_for_loss(struct lane *lane, void *argument)
+{
+    struct loss *loss = argument;
+    (void)lane;
+    loss->may_lose = conn_may_lose(loss->conn);
+}
+
+bool rpc_conn_may_lose(struct rpc_conn *rpc)
+{
+    struct loss loss = { .conn = CONTAINER_OF(rpc, struct conn, rpc) };
+    lane_call(loss.conn->lane, look_for_loss, &loss);
+    return loss.may_lose;
+}
+
 static void stop_accepting(struct lane *lane, void *argument)
 {
     (void)argument;

@@ -22,7 +22,8 @@ struct rpc_conn {
     uint64_t id;                   /* unique for the life of the process */
     struct sockaddr_storage local; /* the address that the client connected to: the mount target */
     struct sockaddr_storage peer;
-    void *user; /* the program's own; set by `opened` */
+    void *user;     /* the program's own; set by `opened` */
+    bool lost_some; /* in `closed`: replies may not have reached the client */
 };
 
 struct rpc_request {
@@ -84,5 +85,8 @@ void rpc_conn_unref(struct rpc_conn *conn);
 /* Sends a record of the server's own (a callback); bytes are copied. From any thread. False: the
  * connection is closed. */
 MUST_CHECK bool rpc_conn_send(struct rpc_conn *conn, struct slice record);
+/* False: the client's TCP has acknowledged every reply that was given so far, so none has to be sent again. The caller
+ * has a reference. From any thread; may wait. */
+MUST_CHECK bool rpc_conn_may_lose(struct rpc_conn *conn);
 /* Closes the connection soon; from any thread. */
 void rpc_conn_close(struct rpc_conn *conn);

@@ -590,8 +590,8 @@ class Conn:
 
     xids = itertools.count(1000)
 
-    def __init__(self, address, timeout_s=30):
-        self.socket = socket.create_connection(address, timeout=timeout_s)
+    def __init__(self, address, timeout_s=30, source=None):
+        self.socket = socket.create_connection(address, timeout=timeout_s, source_address=source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):

@@ -27,6 +27,11 @@ bool rpc_conn_send(struct rpc_conn *conn, struct slice record)
     return the_harness->receive != NULL && the_harness->receive(the_harness, conn, record);
 }
 
+bool rpc_conn_may_lose(struct rpc_conn *conn)
+{
+    return conn->lost_some;
+}
+
 void rpc_conn_ref(struct rpc_conn *conn)
 {
     (void)conn;
@@ -122,7 +127,8 @@ static struct harness *harness_new(void)
         .lease_ms = LEASE_MS,
         .client_count_max = 100,
         .slot_count_max = 16,
-        .open_count_max = 100 };
+        .open_count_max = 100,
+        .reply_cache_v40_bytes = 64u << 10 };
     server_start(h);
     h->client = &h->first;
     return h;
@@ -319,7 +325,8 @@ int compound_run_rpc(struct harness *h, enum nfsstat4 *out_status)
     arena_init(&arena, 16u << 20);
     struct rpc_request request = { .conn = &client->conn,
         .arena = &arena,
-        .call = { .program = NFS4_PROGRAM,
+        .call = { .xid = h->xid++,
+            .program = NFS4_PROGRAM,
             .version = NFS_V4,
             .procedure = NFSPROC4_COMPOUND,
             .cred = client->cred },

@@ -55,6 +55,8 @@ struct harness {
     bool cachethis;   /* of the next SEQUENCE */
     bool no_sequence; /* leaves SEQUENCE out of the next COMPOUND */
     const char *tag;  /* of the next COMPOUND */
+    uint32_t
+        xid; /* of the next one; grows by itself. Running a COMPOUND twice sends the same bytes twice */
     struct slice raw; /* the last COMPOUND4res */
     uint32_t sequence_status;
     union nfs_resop4 sequence;
