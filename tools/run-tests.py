@@ -22,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 OPTIONS = {
     "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"],
-    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false", "-Dwerror=true"],
+    # No werror: in code with ThreadSanitizer's calls gcc warns of variables that are set in truth.
+    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false", "-Dwerror=false"],
     "clang": ["-Dwerror=true"],
     "release": ["--buildtype=release", "-Dstrip=false"],
 }
@@ -204,7 +205,7 @@ def check(totals):
 def check_tsan(totals):
     if step("build with TSan", build, "tsan", totals):
         step("unit and simulation", meson_tests, "tsan", ["unit", "sim"], totals)
-        step("protocol tests", pytests, ["tests/proto"], "tsan", 480, totals)
+        step("protocol tests", pytests, ["tests/proto"], "tsan", 1200, totals)
 
 
 def test(totals):

@@ -129,6 +129,7 @@ _PLAIN: dict[str, tuple[Any, list[Any]]] = {
     "close": (None, [c_void_p]),
     "list_count": (c_uint64, [c_void_p]),
     "list_item": (POINTER(Item), [c_void_p, c_uint64]),
+    "list_json": (c_void_p, [c_void_p, POINTER(c_uint64)]),
     "list_problem_count": (c_uint64, [c_void_p]),
     "list_problem": (c_char_p, [c_void_p, c_uint64]),
     "list_free": (None, [c_void_p]),

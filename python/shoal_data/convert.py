@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy
 
+try:
+    import orjson
+except ImportError:  # the standard library's parser does it, in twice the time
+    orjson = None  # type: ignore[assignment]
+
 from . import errors
 from ._library import INT64_MAX, INT64_MIN
 
@@ -102,3 +107,13 @@ def json_bytes(value: Any) -> bytes:
 
 def metadata_bytes(value: Any) -> bytes | None:
     return None if value is None else json_bytes(value)
+
+
+def parse_json(text: bytes) -> Any:
+    """The value of a JSON text. NaN and Infinity, and integers of any size, are read as Python writes them."""
+    if orjson is not None:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # stricter than json
+    return json.loads(text)

@@ -12,7 +12,7 @@ from .bars import Bars, column_mask, columns_of
 from .checkpoints import Checkpoint, CheckpointReader, CheckpointWriter, buffer_of
 from .convert import Time
 from .handles import Connection, Handle
-from .results import CheckpointEntry, Compaction, DirectoryUse, Document, Health, Removed, Report, Series
+from .results import CheckpointEntry, Compaction, DirectoryUse, Document, DocumentList, Health, Removed, Report, Series
 
 ANY_GENERATION = -1
 
@@ -165,24 +165,38 @@ class Store:
 
     # Lists
 
-    def _items(self, function: str, *arguments: Any, make: Callable[[Any], Any]) -> list[Any]:
-        """What `make` gives for each item. After damage `partial` has the others."""
+    def _list(self, function: str, *arguments: Any) -> tuple[ctypes.c_void_p, errors.DataStorageError | None]:
+        """(the list, which is the caller's; what was damaged). Raises when there is no list."""
         pointer = ctypes.c_void_p()
         with self._connection.use() as store:
             error = _library.try_call(function, store, *arguments, ctypes.byref(pointer))
-            if not pointer.value:
-                assert error is not None
-                raise error
-            try:
-                item_of = _library.plain("list_item")
-                items = [item_of(pointer, i).contents for i in range(_library.plain("list_count")(pointer))]
-                found = [make(item) for item in items]
-                if error is not None:
-                    error.partial, error.problems = found, _library.problems("list", pointer)
-                    raise error
-                return found
-            finally:
-                _library.plain("list_free")(pointer)
+        if not pointer.value:
+            assert error is not None
+            raise error
+        if error is not None:
+            error.problems = _library.problems("list", pointer)
+        return pointer, error
+
+    def _items(self, function: str, *arguments: Any, make: Callable[[Any], Any]) -> list[Any]:
+        """What `make` gives for each item. After damage `partial` has the others."""
+        pointer, error = self._list(function, *arguments)
+        try:
+            item_of = _library.plain("list_item")
+            found = [make(item_of(pointer, i).contents) for i in range(_library.plain("list_count")(pointer))]
+        finally:
+            _library.plain("list_free")(pointer)
+        if error is not None:
+            error.partial = found
+            raise error
+        return found
+
+    def _documents(self, function: str, *arguments: Any) -> list[Document]:
+        pointer, error = self._list(function, *arguments)
+        found = DocumentList(pointer).documents()
+        if error is not None:
+            error.partial = found
+            raise error
+        return found
 
     # Documents
 
@@ -213,11 +227,11 @@ class Store:
             text(name, "name"),
             ANY_GENERATION if generation is None else _number(generation, "generation", 0, INT64_MAX),
             convert.seconds(start), convert.seconds(end), _number(limit, "limit", 1, 2**63 - 1), int(not with_text))
-        return self._items("load_documents", ctypes.byref(query), make=_document)
+        return self._documents("load_documents", ctypes.byref(query))
 
     def load_document(self, kind: Kind, id: str) -> Document:  # noqa: A002
         """One document by its id. Raises NotFoundError."""
-        return self._items("load_document", int(kind), text(id, "id"), make=_document)[0]
+        return self._documents("load_document", int(kind), text(id, "id"))[0]
 
     def delete_document(self, kind: Kind, id: str) -> None:  # noqa: A002
         """Removes one. Raises NotFoundError."""
@@ -421,12 +435,6 @@ def _is_buffer(value: Any) -> bool:
 
 def _series(item: Any) -> Series:
     return Series(item.symbol.decode(), item.timeframe.decode(), item.size_bytes)
-
-
-def _document(item: Any) -> Document:
-    stored = ctypes.string_at(item.text, item.size_bytes) if item.text else None
-    return Document(item.id.decode(), item.name.decode(), item.symbol.decode(), item.timeframe.decode(), item.time_s,
-                    item.generation, stored)
 
 
 def _checkpoint(item: Any) -> CheckpointEntry:

@@ -290,9 +290,9 @@ void service_stop(struct service *service, uint64_t wait_ms)
     fs_volumes_free(service->volumes);
     engine_free(service->engine);
     catalog_close(service->catalog);
+    pool_free(service->pool); /* a thread of it may still be waking a reactor */
     for (unsigned i = 0; i < service->reactor_count; i++)
         reactor_free(service->reactors[i]);
-    pool_free(service->pool);
     free(service);
 }
 

@@ -22,6 +22,8 @@ struct shoal_data_list {
     struct shoal_data_item *items;
     size_t count;
     size_t room;
+    char *json; /* shoal_data_list_json(); NULL: not asked for yet */
+    size_t json_size;
     struct problems problems;
 };
 
@@ -262,6 +264,50 @@ const struct shoal_data_item *shoal_data_list_item(
     return list != NULL && index < list->count ? &list->items[index] : NULL;
 }
 
+static struct slice json_of(const struct shoal_data_item *item)
+{
+    return slice_str(item->text == NULL ? "null" : item->text);
+}
+
+static char *put_bytes(char *at, struct slice bytes)
+{
+    memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+/* The items' texts are whole and in memory, so the sum of their sizes is no overflow. */
+static char *join_texts(const struct shoal_data_list *list, size_t *out_size)
+{
+    size_t size = 3; /* brackets and NUL */
+    for (size_t i = 0; i < list->count; i++)
+        size += json_of(&list->items[i]).size + 1;
+    char *json = malloc(size);
+    if (json == NULL)
+        return NULL;
+    char *at = json;
+    *at++ = '[';
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = put_bytes(at, json_of(&list->items[i]));
+    }
+    *at++ = ']';
+    *at = '\0';
+    *out_size = (size_t)(at - json);
+    return json;
+}
+
+const char *shoal_data_list_json(struct shoal_data_list *list, uint64_t *out_size)
+{
+    if (list == NULL)
+        return NULL;
+    if (list->json == NULL)
+        list->json = join_texts(list, &list->json_size);
+    if (out_size != NULL)
+        *out_size = list->json == NULL ? 0 : list->json_size;
+    return list->json;
+}
+
 uint64_t shoal_data_list_problem_count(const struct shoal_data_list *list)
 {
     return list == NULL ? 0 : list->problems.count;
@@ -279,6 +325,7 @@ void shoal_data_list_free(struct shoal_data_list *list)
     for (size_t i = 0; i < list->count; i++)
         item_fini(&list->items[i]);
     free(list->items);
+    free(list->json);
     problems_fini(&list->problems);
     free(list);
 }

@@ -85,7 +85,7 @@ static void drop_all(struct offloads *offloads,
     offload_free(LIST_ENTRY(at, struct offload, node));
 }
 
-void offloads_fini(struct offloads *offloads)
+void offloads_stop(struct offloads *offloads)
 {
     mutex_lock(&offloads->lock);
     offloads->stopping = true;
@@ -93,7 +93,12 @@ void offloads_fini(struct offloads *offloads)
     mutex_unlock(&offloads->lock);
     if (offloads->has_thread)
         (void)pthread_join(offloads->thread, NULL);
+    offloads->has_thread = false;
     drop_all(offloads, NULL, NULL);
+}
+
+void offloads_fini(struct offloads *offloads)
+{
     assert(list_is_empty(&offloads->copies)); /* no connection is left, so none is being told */
     (void)pthread_cond_destroy(&offloads->changed);
     (void)pthread_mutex_destroy(&offloads->lock.pthread);

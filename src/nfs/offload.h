@@ -31,6 +31,8 @@ struct offloads {
 
 void offloads_init(struct offloads *offloads);
 /* Ends the thread and drops all copies; before the volumes go. */
+void offloads_stop(struct offloads *offloads);
+/* After offloads_stop(), and after the volumes, whose end looks for copies. */
 void offloads_fini(struct offloads *offloads);
 
 /* Goes on with what `copier` has left, from the saved file of the compound to its current one. `writeverf`: from before

@@ -9,6 +9,7 @@
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
 #include "nfs/grant.h"
+#include "nfs/op_io.h"
 #include "nfs/pseudo.h"
 
 #define ACCESS_BITS_DIRECTORY \
@@ -135,8 +136,12 @@ static enum nfsstat4 check_size(
         state_io_check(&compound->caller, &file, &stateid, STATE_IO_WRITE, &grant);
     if (granted != STATE_OK)
         return nfs_state_status(granted);
-    set->size_by_open_file = grant.by_open;
-    return NFS4_OK;
+    if (grant.by_open) { /* as of WRITE */
+        status = place_get_attr(compound, &compound->current);
+        set->size_by_open_file =
+            io_is_permitted(compound, &grant) || compound->cred.uid == compound->current.attr.uid;
+    }
+    return status;
 }
 
 /* Changes attributes that nobody has a delegation on meanwhile. */

@@ -11,8 +11,14 @@
 #include "metrics/metrics.h"
 #include "nfs/deleg.h"
 
-/* A stateid that was overheard is no key to a file, so the user counts, too. The owner of a file may go on whatever
- * its mode became, as a process does that has it open. */
+bool io_is_permitted(const struct compound *compound, const struct state_io_grant *grant)
+{
+    uint32_t uid = compound->cred.uid;
+    return uid == 0 || (grant->by_open && grant->has_user && grant->user == uid);
+}
+
+/* A stateid that was overheard is no key to a file, so the user counts, too. Who opened it may go on whatever its mode
+ * became, as a process does that has it open; so may the file's owner. Others need the permission now. */
 enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     const struct stateid4 *stateid4, enum state_io io)
 {
@@ -26,7 +32,7 @@ enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     if (!grant.by_open)
         status = deleg_clear(compound, file->volume, file->node,
             io == STATE_IO_READ ? STATE_USE_READ : STATE_USE_CHANGE);
-    if (status != NFS4_OK || compound->cred.uid == 0)
+    if (status != NFS4_OK || io_is_permitted(compound, &grant))
         return status;
     status = place_get_attr(compound, file);
     if (status != NFS4_OK || compound->cred.uid == file->attr.uid)

@@ -9,5 +9,8 @@
 MUST_CHECK enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     const struct stateid4 *stateid, enum state_io io);
 
+/* Whether the user may do what was granted whatever the mode of the file is: who opened it, and user 0. */
+bool io_is_permitted(const struct compound *compound, const struct state_io_grant *grant);
+
 /* NFS4ERR_WRONG_TYPE for all but regular files, directories included, as RFC 7862 section 15 wants it. */
 MUST_CHECK enum nfsstat4 io_require_file(struct compound *compound, struct place *file);

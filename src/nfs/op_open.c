@@ -194,11 +194,26 @@ static bool is_by_delegation(const struct OPEN4args *args)
     return args->claim.claim == CLAIM_DELEGATE_CUR || args->claim.claim == CLAIM_DELEG_CUR_FH;
 }
 
+static bool writes(const struct opening *opening)
+{
+    return (opening->access & OPEN4_SHARE_ACCESS_WRITE) != 0 || opening->truncates;
+}
+
+/* Whether the user has the rights that it takes to open the file. */
+static enum nfsstat4 check_user(const struct opening *opening)
+{
+    unsigned wanted = 0;
+    if ((opening->access & OPEN4_SHARE_ACCESS_READ) != 0)
+        wanted |= PERM_READ;
+    if (writes(opening))
+        wanted |= PERM_WRITE;
+    return nfs_status(perm_check(&opening->compound->cred, &opening->attr, wanted));
+}
+
 /* Whether it can be opened at all, and by this user. */
 static enum nfsstat4 check_file(const struct opening *opening)
 {
     const struct compound *compound = opening->compound;
-    bool writes = (opening->access & OPEN4_SHARE_ACCESS_WRITE) != 0 || opening->truncates;
     switch (opening->attr.type) {
     case FS_REGULAR:
         break;
@@ -211,19 +226,21 @@ static enum nfsstat4 check_file(const struct opening *opening)
     }
     if (opening->is_made)
         return NFS4_OK;
-    if (writes && !compound_may_write(compound))
+    if (writes(opening) && !compound_may_write(compound))
         return NFS4ERR_ROFS;
     if (opening->args->claim.claim == CLAIM_PREVIOUS)
         return NFS4_OK;
     if (is_by_delegation(opening->args) &&
         (compound->cred.uid == 0 || compound->cred.uid == opening->attr.uid))
         return NFS4_OK; /* it is open at the client already; the mode may have changed since */
-    unsigned wanted = 0;
-    if ((opening->access & OPEN4_SHARE_ACCESS_READ) != 0)
-        wanted |= PERM_READ;
-    if (writes)
-        wanted |= PERM_WRITE;
-    return nfs_status(perm_check(&compound->cred, &opening->attr, wanted));
+    return check_user(opening);
+}
+
+/* Tells whose I/O goes on when the mode changes. A reclaim is not refused by the mode, so it proves nothing. */
+static void note_user(const struct opening *opening, struct state_open_args *open_args)
+{
+    open_args->has_user = !open_args->reclaim || check_user(opening) == NFS4_OK;
+    open_args->user = opening->compound->cred.uid;
 }
 
 /* Makes the opened file empty; what was opened is taken back when that fails. */
@@ -332,6 +349,7 @@ enum nfsstat4 op_open(struct compound *compound, const union nfs_argop4 *arg, un
         .access = opening->access,
         .deny = args->share_deny,
         .reclaim = reclaim };
+    note_user(opening, &open_args);
     struct state_opened opened;
     status = open_state(opening, volume, &open_args, &opened);
     if (status != NFS4_OK)

@@ -96,11 +96,12 @@ void nfs_server_free(struct nfs_server *server)
     if (server == NULL)
         return;
     assert(list_is_empty(&server->conns));
-    offloads_fini(&server->offloads);
+    offloads_stop(&server->offloads);
     /* Clients of the pseudo root hold files of volumes, so they go first. */
     state_server_free(server->pseudo_state);
     while (!list_is_empty(&server->volumes))
         view_forget(server, LIST_ENTRY(server->volumes.next, struct nfs_volume, link)->tag);
+    offloads_fini(&server->offloads);
     state_free(server->state);
     deleg_waits_fini(&server->waits);
     callbacks_fini(&server->callbacks);

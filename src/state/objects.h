@@ -248,7 +248,9 @@ struct state_open {
     struct state_table_node by_file_node;
     struct list file_node;
     uint32_t access, deny;
-    uint32_t history; /* the (access, deny) pairs of its OPENs: state_share_bit() */
+    uint32_t history;     /* the (access, deny) pairs of its OPENs: state_share_bit() */
+    uint32_t user;        /* who opened it first, */
+    uint32_t user_access; /* and was permitted this; 0: nobody */
     struct list lock_states;
 };
 

@@ -218,6 +218,15 @@ static enum state_status open_change_locked(struct state_client *client, struct 
     return status;
 }
 
+/* Notes what the user is permitted; the first one that opens it stands for all its OPENs. */
+static void open_permit(struct state_open *open, const struct state_open_args *args)
+{
+    if (!args->has_user || (open->user_access != 0 && open->user != args->user))
+        return;
+    open->user = args->user;
+    open->user_access |= args->access;
+}
+
 static enum state_status open_locked(struct state_client *client,
     const struct state_open_args *args, uint64_t now_ms, struct state_client **out_rival,
     struct state_opened *out) REQUIRES(client->lock)
@@ -238,6 +247,7 @@ static enum state_status open_locked(struct state_client *client,
         opened.access_before = open->access;
         opened.deny_before = open->deny;
         opened.history_before = open->history;
+        opened.user_access_before = open->user_access;
         status = open_change_locked(
             client, open, open->access | args->access, open->deny | args->deny, now_ms, out_rival);
     }
@@ -245,6 +255,7 @@ static enum state_status open_locked(struct state_client *client,
         return status;
     if (args->reclaim && open->owner->v40 != NULL)
         open->owner->v40->is_confirmed = true; /* RFC 7530 section 16.18.5 */
+    open_permit(open, args);
     open->history |= state_share_bit(args->access, args->deny);
     state_handle_bump(&open->handle);
     state_handle_stateid(client, &open->handle, &opened.stateid);
@@ -325,6 +336,7 @@ void state_open_revert(const struct state_caller *caller, const struct state_ope
                 client, open, opened->access_before, opened->deny_before, caller->now_ms, &rival);
             assert(status == STATE_OK && rival == NULL);
             open->history = opened->history_before;
+            open->user_access = opened->user_access_before;
             open->handle.seqid = open->handle.seqid == 1 ? UINT32_MAX : open->handle.seqid - 1;
         }
     }
@@ -348,6 +360,7 @@ static enum state_status downgrade_locked(struct state_client *client,
     status = open_change_locked(client, open, access, deny, 0, &rival);
     assert(status == STATE_OK && rival == NULL);
     open->history = kept;
+    open->user_access &= access;
     state_handle_bump(&open->handle);
     state_handle_stateid(client, &open->handle, out_stateid);
     return STATE_OK;
@@ -422,15 +435,20 @@ static enum state_status io_check_special(
 }
 
 static enum state_status io_check_locked(struct state_client *client,
-    const struct state_file_ref *file, const struct state_stateid *stateid, enum state_io io)
-    REQUIRES(client->lock)
+    const struct state_file_ref *file, const struct state_stateid *stateid, enum state_io io,
+    struct state_io_grant *out_grant) REQUIRES(client->lock)
 {
     struct state_handle *handle;
     enum state_status status = state_handle_find(client, stateid, &handle);
     if (status != STATE_OK)
         return status;
-    if (handle->kind == STATE_HANDLE_DELEG)
-        return state_deleg_io(handle, file, io);
+    struct state_io_grant grant = { .by_open = true };
+    if (handle->kind == STATE_HANDLE_DELEG) {
+        status = state_deleg_io(handle, file, io);
+        if (status == STATE_OK)
+            *out_grant = grant;
+        return status;
+    }
     const struct state_open *open =
         handle->kind == STATE_HANDLE_OPEN
             ? CONTAINER_OF(handle, struct state_open, handle)
@@ -440,6 +458,10 @@ static enum state_status io_check_locked(struct state_client *client,
         return STATE_BAD_STATEID;
     if (io == STATE_IO_WRITE && (open->access & STATE_SHARE_WRITE) == 0)
         return STATE_OPENMODE;
+    uint32_t needed = io == STATE_IO_WRITE ? STATE_SHARE_WRITE : STATE_SHARE_READ;
+    grant.has_user = (open->user_access & needed) != 0;
+    grant.user = open->user;
+    *out_grant = grant;
     return STATE_OK;
 }
 
@@ -455,7 +477,7 @@ enum state_status state_io_check(const struct state_caller *caller,
         if (!bypasses || io == STATE_IO_WRITE)
             status = io_check_special(caller, file, access);
         if (status == STATE_OK)
-            out_grant->by_open = false;
+            *out_grant = (struct state_io_grant){ .by_open = false };
         return status;
     }
     struct state_client *client;
@@ -463,10 +485,8 @@ enum state_status state_io_check(const struct state_caller *caller,
     if (status != STATE_OK)
         return status;
     mutex_lock(&client->lock);
-    status = io_check_locked(client, file, stateid, io);
+    status = io_check_locked(client, file, stateid, io, out_grant);
     mutex_unlock(&client->lock);
     state_client_put(client);
-    if (status == STATE_OK)
-        out_grant->by_open = true;
     return status;
 }

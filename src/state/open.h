@@ -38,13 +38,15 @@ struct state_open_args {
     uint32_t access;    /* STATE_SHARE_READ, WRITE or BOTH */
     uint32_t deny;      /* STATE_SHARE_NONE .. BOTH */
     bool reclaim;       /* CLAIM_PREVIOUS */
+    bool has_user; /* `user` was found to be permitted what `access` asks: struct state_io_grant */
+    uint32_t user;
 };
 
 struct state_opened {
     struct state_stateid stateid;
     bool is_new; /* false: an open of this owner and file was there, and was upgraded */
-    uint32_t access_before, deny_before,
-        history_before; /* of an upgrade, for state_open_revert() */
+    uint32_t access_before, deny_before, history_before,
+        user_access_before; /* of an upgrade, for state_open_revert() */
 };
 
 /* OPEN of a file that exists. Calls state_open_permitted() itself, too. To truncate the file, open
@@ -81,8 +83,11 @@ enum state_status state_test_stateid(
 enum state_io { STATE_IO_READ, STATE_IO_WRITE }; /* SETATTR of the size is a write */
 
 struct state_io_grant {
-    bool by_open; /* an open allows it: no permission check of the user is needed. False: a special
-                   * stateid, the caller must check permissions as for a new open. */
+    bool by_open; /* an open, or a delegation, allows it. False: a special stateid */
+    /* Who opened the file was permitted this then, and may go on whatever becomes of its mode (POSIX: permissions are
+     * checked by open()). Of all others the caller must check permissions: a stateid is no secret. */
+    bool has_user;
+    uint32_t user;
 };
 
 /* Whether READ, WRITE or SETATTR(size) may use this stateid, special ones included. A read through

@@ -4,8 +4,8 @@ import os
 
 import nfs4
 from nfs4 import (ANONYMOUS, CHANGE, DATA_SYNC, FILE_SYNC, FILEID, MODE, OWNER, OWNER_GROUP, SIZE, TIME_MODIFY,
-                  TIME_MODIFY_SET, TYPE, UNSTABLE, auth_sys, close, commit, getattr_, nverify, putfh, putrootfh, read,
-                  setattr_, verify, write)
+                  TIME_MODIFY_SET, TYPE, UNSTABLE, auth_sys, close, commit, getattr_, nverify, open_, putfh, putrootfh,
+                  read, setattr_, verify, write)
 from nfs_place import new_directory
 import pytest
 
@@ -118,6 +118,54 @@ def test_anonymous_io_is_checked_against_the_mode(file):
     found = [(file.run(read(ANONYMOUS, 0, 1), cred=cred).status,
               file.run(write(ANONYMOUS, 0, b"x"), cred=cred).status) for cred in (mine, group, stranger)]
     assert found == [("OK", "OK"), ("OK", "ACCESS"), ("ACCESS", "ACCESS")]
+
+
+# --- who may go on with an open file -------------------------------------------------------------------
+
+MINE, OTHER = auth_sys(1000, 1000), auth_sys(1001, 1001)
+
+
+def shared_file(session, directory, share, mode=0o666):
+    """(filehandle, stateid) of root's file, opened by user 1000, and closed to it by its mode since."""
+    fh = directory.make(b"shared", b"0123456789", {MODE: mode})
+    stateid = directory.run(open_(b"shared", share=share), cred=MINE).ok().last.stateid
+    session.run(putfh(fh), setattr_({MODE: 0o600})).ok()
+    return fh, stateid
+
+
+def test_who_opened_a_file_goes_on_when_its_mode_changes(session, directory):
+    """POSIX: open() checks permissions, read() and write() do not. No stateid lets others in."""
+    fh, stateid = shared_file(session, directory, nfs4.ACCESS_BOTH)
+
+    def run(operation, cred=MINE):
+        return session.run(putfh(fh), operation, cred=cred).status
+
+    assert run(read(stateid, 0, 4)) == "OK" and run(write(stateid, 0, b"x")) == "OK"
+    assert run(setattr_({SIZE: 3}, stateid)) == "OK"
+    for cred in (MINE, OTHER):
+        assert run(read(ANONYMOUS, 0, 4), cred) == "ACCESS" and run(write(ANONYMOUS, 0, b"x"), cred) == "ACCESS"
+        assert directory.run(open_(b"shared", share=nfs4.ACCESS_READ), cred=cred).status == "ACCESS"
+    assert run(read(stateid, 0, 4), OTHER) == "ACCESS" and run(write(stateid, 0, b"x"), OTHER) == "ACCESS"
+    assert run(setattr_({SIZE: 1}, stateid), OTHER) == "ACCESS"
+    locked = session.run(putfh(fh), nfs4.lock(nfs4.WRITE_LT, 0, 1, stateid), cred=MINE).ok().last.stateid
+    assert run(write(locked, 0, b"y")) == "OK"  # through its open
+
+
+def test_who_opened_a_file_goes_on_only_with_what_it_was_opened_for(session, directory):
+    fh, stateid = shared_file(session, directory, nfs4.ACCESS_WRITE, 0o622)
+    assert session.run(putfh(fh), write(stateid, 0, b"x"), cred=MINE).status == "OK"
+    assert session.run(putfh(fh), read(stateid, 0, 1), cred=MINE).status == "ACCESS"
+
+
+def test_another_user_of_one_open_gains_nothing(session, directory):
+    """Two users through one open owner: the second had its OPEN refused, or stands by its own permission."""
+    fh, stateid = shared_file(session, directory, nfs4.ACCESS_READ, 0o644)
+    assert directory.run(open_(b"shared", share=nfs4.ACCESS_READ), cred=OTHER).status == "ACCESS"
+    session.run(putfh(fh), setattr_({MODE: 0o604})).ok()
+    stateid = directory.run(open_(b"shared", share=nfs4.ACCESS_READ), cred=OTHER).ok().last.stateid
+    session.run(putfh(fh), setattr_({MODE: 0o600})).ok()
+    assert session.run(putfh(fh), read(stateid, 0, 1), cred=OTHER).status == "ACCESS"
+    assert session.run(putfh(fh), read(stateid, 0, 1), cred=MINE).status == "OK"
 
 
 # --- GETATTR --------------------------------------------------------------------------------------

@@ -173,6 +173,24 @@ def test_a_second_crash_in_grace_keeps_the_right_to_reclaim(server, address):
     assert nfs4.connect(address).run(putfh(directory.fh), open_(b"a")).status == "OK"
 
 
+def test_a_reclaimed_open_is_as_good_as_the_mode_is_then(server, address):
+    """A reclaim is granted whatever the mode is; that alone gives its user nothing."""
+    alice, user = Survivor(address, b"alice"), nfs4.auth_sys(1000, 1000)
+    directory = new_directory(alice.session)
+    handles = [directory.make(b"%d" % i, b"data", {nfs4.MODE: 0o644}) for i in range(2)]
+    for i in range(2):
+        directory.run(open_(b"%d" % i, share=nfs4.ACCESS_READ), cred=user).ok()
+    alice.session.run(putfh(handles[0]), nfs4.setattr_({nfs4.MODE: 0o600})).ok()
+    crash(server)
+    session = alice.come_back()
+    again = open_(b"", share=nfs4.ACCESS_READ, claim=CLAIM_PREVIOUS)
+    stateids = [session.run(putfh(fh), again, cred=user).ok().last.stateid for fh in handles]
+    session.run(nfs4.reclaim_complete()).ok()
+    session.run(putfh(handles[1]), nfs4.setattr_({nfs4.MODE: 0o600})).ok()
+    found = [session.run(putfh(fh), read(by, 0, 4), cred=user).status for fh, by in zip(handles, stateids)]
+    assert found == ["ACCESS", "OK"]
+
+
 def test_a_silent_client_keeps_its_state_until_someone_wants_it(server, address):
     alice, bob = Survivor(address, b"alice"), Survivor(address, b"bob")
     directory = new_directory(alice.session)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import pickle
 
 import numpy
 import pytest
@@ -122,3 +123,22 @@ def test_clean_up_usage_and_health(store, url, postgres):
         store.cleanup_old_data(0)
     health = store.health()
     assert health.is_ok and health.backend == store.backend and health.location
+
+
+@pytest.mark.parametrize("has_orjson", [True, False])
+def test_documents_are_parsed_together(store, monkeypatch, has_orjson):
+    if not has_orjson:
+        monkeypatch.setattr(shoal_data.convert, "orjson", None)
+    values = [{"n": i, "text": "\u20ac\\\"", "list": [1.5, None, True, "]"]} for i in range(50)]
+    values += [2**70, "\U0001f600", [], -0.0]
+    for second, value in enumerate(values):
+        store.save_market_data("A", "1m", value, 1700000000 + second)
+    found = store.load_market_data("A", "1m")
+    assert [document.data for document in reversed(found)] == values
+    last = found[-1]
+    copy = pickle.loads(pickle.dumps(last))
+    del found
+    assert json.loads(last.text) == last.data == copy.data == values[0]
+    assert (copy.id, copy.symbol, copy.time_s) == (last.id, "A", 1700000000)
+    with pytest.raises(AttributeError):
+        last.nothing

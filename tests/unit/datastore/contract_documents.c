@@ -71,11 +71,20 @@ static void documents_come_back_newest_first(void **state)
     query.to_s = 1700000007;
     list = load(contract, &query, 2);
     assert_int_equal(shoal_data_list_item(list, 0)->time_s, 1700000006);
+    assert_ptr_equal(shoal_data_list_item(list, 1), shoal_data_list_item(list, 0) + 1);
+    char joined[64];
+    uint64_t size = 0;
+    (void)snprintf(joined, sizeof joined, "[%s,%s]", shoal_data_list_item(list, 0)->text,
+        shoal_data_list_item(list, 1)->text);
+    assert_string_equal(shoal_data_list_json(list, &size), joined);
+    assert_int_equal(size, strlen(joined));
     shoal_data_list_free(list);
     query.flags = SHOAL_DATA_WITHOUT_TEXT;
     list = load(contract, &query, 2);
     assert_null(shoal_data_list_item(list, 0)->text);
+    assert_string_equal(shoal_data_list_json(list, NULL), "[null,null]");
     shoal_data_list_free(list);
+    assert_null(shoal_data_list_json(NULL, &size));
 }
 
 static void the_default_limit_is_1000(void **state)
