@@ -3,10 +3,12 @@
  */
 #include "engine/store.h"
 
+#include <inttypes.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/manifest.h"
 
 #define BLOOM_BITS_PER_KEY 10
 #define BLOB_BYTES_MIN     1024u
@@ -130,6 +132,34 @@ void store_shared_free(struct store_shared *shared)
     free(shared);
 }
 
+/* Whether the error is of a MANIFEST whose end a power cut left torn, which is mended now. */
+static bool is_mended(const struct store *store, const char *path, const char *text)
+{
+    uint64_t cut_bytes = 0;
+    if (strstr(text, "Corruption") == NULL || strstr(text, "MANIFEST") == NULL ||
+        manifest_cut_torn(path, &cut_bytes) < 0 || cut_bytes == 0)
+        return false;
+    LOG_WARN("database: torn records at the end of its MANIFEST, not synced before the machine "
+             "stopped, are cut off",
+        "fs=%s bytes=%" PRIu64, store->name, cut_bytes);
+    return true;
+}
+
+static int open_database(struct store *store, const char *path, bool create)
+{
+    rocksdb_options_t *options = rocksdb_options_create_copy(store->shared->options);
+    rocksdb_options_set_create_if_missing(options, create ? 1 : 0);
+    char *text = NULL;
+    store->db = rocksdb_open(options, path, &text);
+    if (text != NULL && is_mended(store, path, text)) {
+        rocksdb_free(text);
+        text = NULL;
+        store->db = rocksdb_open(options, path, &text);
+    }
+    rocksdb_options_destroy(options);
+    return text != NULL ? store_error(store->name, "open", text) : 0;
+}
+
 int store_open(struct store_shared *shared, const char *path, const char *name, bool create,
     struct store **out_store)
 {
@@ -140,13 +170,8 @@ int store_open(struct store_shared *shared, const char *path, const char *name, 
     size_t name_size = min_size(strlen(name), sizeof store->name - 1);
     // NOLINTNEXTLINE(bugprone-not-null-terminated-result): calloc() has put the NUL there
     memcpy(store->name, name, name_size);
-    rocksdb_options_t *options = rocksdb_options_create_copy(shared->options);
-    rocksdb_options_set_create_if_missing(options, create ? 1 : 0);
-    char *text = NULL;
-    store->db = rocksdb_open(options, path, &text);
-    rocksdb_options_destroy(options);
-    if (text != NULL) {
-        int err = store_error(name, "open", text);
+    int err = open_database(store, path, create);
+    if (err < 0) {
         free(store);
         return err;
     }
