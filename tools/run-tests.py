@@ -199,7 +199,7 @@ def step(name, function, *arguments):
 def check(totals):
     if step("build with ASan and UBSan", build, "asan", totals):
         step("unit, simulation and checkers", meson_tests, "asan", ["unit", "sim", "tidy"], totals)
-        step("protocol tests", pytests, ["tests/proto"], "asan", 240, totals)
+        step("protocol tests", pytests, ["tests/proto"], "asan", 480, totals)
 
 
 def check_tsan(totals):
