@@ -12,7 +12,8 @@
 #include "nfs/compound.h"
 
 #define SEQUENCE_RESULT_BYTES (4u + 4u + 16u + 5u * 4u)
-#define CHECKSUM_SIZE_MAX     256u /* bytes of a request that tell it from others */
+#define CHECKSUM_HEAD_BYTES   2048u /* of a request, that tell it from others */
+#define CHECKSUM_TAIL_BYTES   64u
 
 /* EXCHANGE_ID */
 enum nfsstat4 op_exchange_id(
@@ -221,16 +222,34 @@ enum nfsstat4 op_reclaim_complete(
     return nfs_state_status(state_reclaim_complete(&compound->caller, one_fs));
 }
 
-/* A number that differs for different requests, most likely: of the size and the beginning, where the operations and
- * their files stand. It guards a client against its own mistake, so no secret is needed. */
-static uint64_t request_checksum(const struct rpc_request *request, const uint8_t *start)
+static uint64_t mix(uint64_t sum, uint64_t value)
 {
-    size_t size = (size_t)(request->args.end - start);
-    uint64_t sum = size;
-    size_t end = min_size(size, CHECKSUM_SIZE_MAX) & ~(size_t)7;
-    for (size_t at = 0; at < end; at += 8)
-        sum = (sum ^ load_be64(start + at)) * UINT64_C(0x9e3779b97f4a7c15) ^ sum >> 29;
-    return sum;
+    return (sum ^ value) * UINT64_C(0x9e3779b97f4a7c15) ^ sum >> 29;
+}
+
+static uint64_t mix_bytes(uint64_t sum, const uint8_t *bytes, size_t size)
+{
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8)
+        sum = mix(sum, load_be64(bytes + at));
+    for (; at + 4 <= size; at += 4)
+        sum = mix(sum, load_be32(bytes + at));
+    return sum; /* XDR comes by four bytes */
+}
+
+/* A number that differs for different requests, most likely: of the user, and of the operations behind SEQUENCE (whose
+ * own arguments may be others in a retry: Linux encodes anew how many of its slots are in use). Of large ones, which
+ * are WRITEs, only the beginning and the end. It guards a client against its own mistake, so no secret is needed.
+ * RFC 8881 section 2.10.6.1.3.1. */
+static uint64_t request_checksum(const struct compound *compound)
+{
+    const struct xdr_decoder *args = &compound->request->args;
+    size_t size = (size_t)(args->end - args->next);
+    size_t head = min_size(size, CHECKSUM_HEAD_BYTES);
+    size_t tail = min_size(size - head, CHECKSUM_TAIL_BYTES);
+    uint64_t sum = mix(mix(size, compound->op_count), compound->cred.uid);
+    sum = mix_bytes(sum, args->next, head);
+    return mix_bytes(sum, args->end - tail, tail);
 }
 
 /* SEQUENCE - after it, the request is in a session; or was answered before, and is answered the same again. */
@@ -245,7 +264,7 @@ enum nfsstat4 op_sequence(
         .seqid = args->sa_sequenceid,
         .highest_slotid = args->sa_highest_slotid,
         .cachethis = args->sa_cachethis,
-        .checksum = request_checksum(request, compound->args_start),
+        .checksum = request_checksum(compound),
         .request_size = (uint32_t)request->record_size,
         .op_count = compound->op_count,
         .conn_id = compound->conn->rpc->id };

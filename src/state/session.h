@@ -84,7 +84,7 @@ struct state_sequence {
     uint32_t seqid;
     uint32_t highest_slotid;
     bool cachethis;
-    uint64_t checksum;     /* of the request, without the RPC header: tells a false retry */
+    uint64_t checksum;     /* of the user and of what follows SEQUENCE: tells a false retry */
     uint32_t request_size; /* bytes of the RPC call */
     uint32_t op_count;     /* of the COMPOUND, with SEQUENCE */
     uint64_t conn_id;      /* is bound to the fore channel if it was not */

@@ -157,6 +157,34 @@ def test_another_request_with_a_used_sequenceid_is_a_false_retry(session):
     assert status(session, 2, putrootfh(), slot=2) == "OK"
 
 
+def test_a_retry_by_another_user_is_a_false_retry(session):
+    """RFC 8881 section 2.10.6.1.3.1: it must be refused when the users differ."""
+    body = nfs4.compound_body(sequence(session.id, 1, 2, cachethis=True), putrootfh(), getfh())
+    first = session.conn.call(body)
+    assert nfs4.Reply(session.conn.call(body, cred=auth_sys(uid=1000))).status == "SEQ_FALSE_RETRY"
+    assert session.conn.call(body, cred=auth_sys(groups=(1, 2), machine=b"renamed")) == first
+
+
+@pytest.mark.parametrize("where", [0, -1, -9])
+def test_a_difference_anywhere_in_the_names_of_a_request_is_a_false_retry(session, where):
+    names = [b"a" * 250, bytearray(b"a" * 250)]
+    names[1][where] ^= 1
+    bodies = [[putrootfh(), lookup(b"b" * 250), lookup(bytes(name))] for name in names]
+    assert status(session, 1, *bodies[0], slot=2) == "NOENT"
+    assert status(session, 1, *bodies[1], slot=2) == "SEQ_FALSE_RETRY"
+    short = [[putrootfh(), nfs4.access(bits)] for bits in (1, 2)]
+    assert status(session, 2, *short[0], slot=2) == "OK"
+    assert status(session, 2, *short[1], slot=2) == "SEQ_FALSE_RETRY"
+
+
+def test_a_retry_may_say_something_else_about_its_slots(session, directory):
+    """Linux encodes SEQUENCE anew when it sends a request again: by then more of its slots may be in use."""
+    make = [nfs4.putfh(directory.fh), nfs4.create(b"once"), getfh()]
+    first = raw(session, 1, *make, slot=2)
+    assert nfs4.Reply(first).status == "OK"
+    assert raw(session, 1, *make, slot=2, highest=5) == first
+
+
 def test_what_was_not_cached_cannot_be_retried(session):
     assert status(session, 1, putrootfh(), getfh(), slot=2, cachethis=False) == "OK"
     assert status(session, 1, putrootfh(), getfh(), slot=2, cachethis=False) == "RETRY_UNCACHED_REP"
