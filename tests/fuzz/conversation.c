@@ -220,7 +220,7 @@ static void check_reply(const struct harness *h, uint32_t minor, enum nfsstat4 s
 static void exchange(struct talk *talk, struct peer *peer)
 {
     struct harness *h = talk->h;
-    struct sent sent = { .count_at = h->count_at, .op_count = h->op_count };
+    struct sent sent = { .count_at = h->count_at, .op_count = h->op_count, .xid = h->xid };
     enum nfsstat4 status;
     if (h->request.failed || h->request.reference_count > 0)
         talk_fail("a request that cannot be kept");
@@ -239,7 +239,11 @@ static void exchange(struct talk *talk, struct peer *peer)
         if (h->results[i].opillegal.status == NFS4_OK)
             learn(talk, peer, h->opcodes[i], &h->results[i]);
     }
+    uint32_t final = h->result_count > 0 ? h->opcodes[h->result_count - 1] : OP_ILLEGAL;
+    sent.has_done_once = peer->minor == 0 && status == NFS4_OK &&
+                         (final == OP_REMOVE || final == OP_RENAME || final == OP_LINK);
     peer->last = sent;
+    talk->newest = peer;
 }
 
 static void send_request(struct talk *talk)
@@ -270,8 +274,14 @@ static void send_again(struct talk *talk, struct peer *peer)
     xdr_put_fixed(&h->request, last.request);
     h->count_at = last.count_at;
     h->op_count = last.op_count;
+    bool is_newest = talk->newest == peer;
+    uint32_t next_xid = h->xid;
+    if (peer->minor == 0)
+        h->xid = last.xid; /* 4.0 knows a retry by it */
     exchange(talk, peer);
-    bool is_replay = peer->minor > 0 && last.ran && h->sequence_status == NFS4_OK;
+    h->xid = peer->minor == 0 ? next_xid : h->xid;
+    bool is_replay = peer->minor > 0 ? last.ran && h->sequence_status == NFS4_OK
+                                     : last.has_done_once && is_newest;
     if (is_replay && (h->raw.size != last.reply.size ||
                          memcmp(h->raw.data, last.reply.data, last.reply.size) != 0))
         talk_fail("a retry was answered otherwise");
@@ -440,6 +450,7 @@ static void control(struct talk *talk, const struct step *step)
     static const uint32_t pauses_s[] = { 1, 20, 45, 61, 200, 100000 };
     struct peer *peer = &talk->peers[STEP_PEER(step->who)];
     send_request(talk);
+    talk->newest = NULL;
     switch (step->op & 3) {
     case 0:
         fuzz_clock_add_ms(pauses_s[step->flags % ARRAY_SIZE(pauses_s)] * UINT64_C(1000));

@@ -44,7 +44,9 @@ struct sent {
     size_t count_at;
     uint32_t op_count;
     struct slice reply;
-    bool ran; /* its SEQUENCE succeeded */
+    uint32_t xid;
+    bool ran;           /* its SEQUENCE succeeded */
+    bool has_done_once; /* 4.0: ended with a change of names, which must not be made twice */
 };
 
 struct peer {
@@ -82,6 +84,7 @@ struct talk {
     struct slice handles[HANDLE_COUNT];
     uint32_t handle_count;
     uint32_t restart_count;
+    struct peer *newest;   /* who sent the last request; NULL: something else happened since */
     struct peer *building; /* whose request is in the encoder; NULL: none is */
 };
 
