@@ -173,6 +173,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .file_lock_count_max = (uint32_t)options->nfs_file_locks_max,
             .client_deleg_count_max = (uint32_t)options->nfs_client_delegations_max,
             .state_memory_max = options->nfs_state_memory,
+            .reply_cache_bytes = options->nfs_reply_cache,
             .reply_cache_v40_bytes = options->nfs_reply_cache_v40,
             .is_strict = options->nfs_profile == CATALOG_PROFILE_STRICT,
         },

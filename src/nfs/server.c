@@ -50,6 +50,8 @@ static void state_options_of(const struct nfs_server_options *options, struct st
     limit_set(&out->deleg_per_client_max, options->client_deleg_count_max);
     if (options->state_memory_max != 0)
         out->memory_max = options->state_memory_max;
+    if (options->reply_cache_bytes != 0)
+        out->reply_cache_total_max = options->reply_cache_bytes;
 }
 
 int nfs_server_new(const struct nfs_server_options *options, struct nfs_server **out_server)
@@ -117,6 +119,7 @@ void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
     deleg_tick(server, now_ms);
     offload_tick(server);
     replay_tick(&server->replays, now_ms);
+    metrics_set(METRIC_NFS_REPLY_CACHE, (int64_t)state_reply_cache_bytes(server->state));
 }
 
 void nfs_server_forget_fs(struct nfs_server *server, const char *fs_id)

@@ -37,6 +37,7 @@ struct nfs_server_options {
     uint32_t file_lock_count_max;    /* byte ranges of one file, of all clients */
     uint32_t client_deleg_count_max; /* delegations of one client */
     uint64_t state_memory_max;       /* bytes */
+    uint64_t reply_cache_bytes;      /* of kept replies, reserved by sessions */
     uint64_t reply_cache_v40_bytes;  /* of version 4.0's kept replies; 0: none are kept */
     bool is_strict;                  /* the profile of file systems whose record has none */
 };

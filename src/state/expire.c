@@ -87,7 +87,9 @@ void state_tick(struct state *state, uint64_t now_ms)
     uint32_t crowd = options->client_count_max - options->client_count_max / 8;
     bool is_crowded =
         atomic_load(&state->client_count) >= crowd ||
-        atomic_load(&state->memory_bytes) >= options->memory_max - options->memory_max / 8;
+        atomic_load(&state->memory_bytes) >= options->memory_max - options->memory_max / 8 ||
+        atomic_load(&state->reply_cache_bytes) >=
+            options->reply_cache_total_max - options->reply_cache_total_max / 8;
     uint64_t courtesy_ms = is_crowded ? 0 : options->courtesy_ms;
     struct state_client *clients[BATCH_COUNT];
     uint32_t cursor = 0;

@@ -17,7 +17,9 @@
 
 /* A COMPOUND of one SEQUENCE, and its reply, with AUTH_NONE: less than that serves nobody. */
 #define MESSAGE_SIZE_MIN   128u
-#define BACK_OP_COUNT_MIN  2u /* CB_SEQUENCE and something */
+#define BACK_OP_COUNT_MIN  2u   /* CB_SEQUENCE and something */
+#define CACHED_SIZE_SMALL  512u /* bytes that a reply to one REMOVE, RENAME or OPEN fits in */
+#define RESERVED_SHARE     8u
 #define SESSIONID_INDEX_AT 4u
 #define SESSIONID_TAG_AT   8u
 
@@ -186,25 +188,40 @@ static enum state_status channels_clamp(const struct state_options *options,
     return STATE_OK;
 }
 
-static uint64_t slot_size(const struct state_channel *fore)
+static uint64_t slot_size(uint32_t response_cached_size_max)
 {
-    return sizeof(struct state_slot) + fore->response_cached_size_max;
+    return sizeof(struct state_slot) + response_cached_size_max;
 }
 
-/* Reserves memory for as many of the slots as the budget has room for; 0: none. */
+/* As many of the slots as an eighth of the room holds; at least one, with smaller kept replies if need be. False: not
+ * even that. So who comes first cannot take it all, however much it asks for. */
+static bool slots_fit(uint64_t room, struct state_channel *fore)
+{
+    uint64_t size = slot_size(fore->response_cached_size_max);
+    if (room < size) {
+        uint32_t small = min_u32(fore->response_cached_size_max, CACHED_SIZE_SMALL);
+        fore->response_cached_size_max = small;
+        fore->slot_count_max = 1;
+        return slot_size(small) <= room;
+    }
+    uint64_t count = min_u64(fore->slot_count_max, room / RESERVED_SHARE / size);
+    fore->slot_count_max = count > 0 ? (uint32_t)count : 1;
+    return true;
+}
+
+/* Reserves memory for the slots, fewer or smaller ones if the budget demands it; gives the bytes, 0: none. */
 static uint64_t slots_reserve(struct state *state, struct state_channel *fore)
 {
-    uint64_t size = slot_size(fore);
+    uint64_t budget = state->options.reply_cache_total_max;
     uint64_t used = atomic_load(&state->reply_cache_bytes);
     for (;;) {
-        uint64_t budget = state->options.reply_cache_total_max;
-        uint64_t room = used < budget ? (budget - used) / size : 0;
-        uint64_t count = min_u64(fore->slot_count_max, room);
-        if (count == 0)
+        struct state_channel given = *fore;
+        if (used > budget || !slots_fit(budget - used, &given))
             return 0;
-        if (atomic_compare_exchange_weak(&state->reply_cache_bytes, &used, used + count * size)) {
-            fore->slot_count_max = (uint32_t)count;
-            return count * size;
+        uint64_t bytes = given.slot_count_max * slot_size(given.response_cached_size_max);
+        if (atomic_compare_exchange_weak(&state->reply_cache_bytes, &used, used + bytes)) {
+            *fore = given;
+            return bytes;
         }
     }
 }

@@ -53,7 +53,7 @@ struct state_session_created {
 /* CREATE_SESSION; the first one confirms the client, and drops the incarnation it replaces. A
  * repeated sequenceid gets the same answer again. Errors: STATE_STALE_CLIENTID,
  * STATE_SEQ_MISORDERED, STATE_CLID_INUSE, STATE_TOOSMALL (channel too narrow to be of use),
- * STATE_INVAL, STATE_NOSPC (no room for even one slot, or too many sessions), STATE_DELAY (no
+ * STATE_INVAL, STATE_NOSPC (no room for even one small slot, or too many sessions), STATE_DELAY (no
  * memory). May call ops. */
 MUST_CHECK enum state_status state_session_create(struct state_server *server,
     const struct state_session_create *args, uint64_t now_ms, struct state_session_created *out);

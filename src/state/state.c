@@ -115,6 +115,11 @@ uint64_t state_lease_ms(const struct state *state)
     return state->options.lease_ms;
 }
 
+uint64_t state_reply_cache_bytes(const struct state *state)
+{
+    return atomic_load_explicit(&state->reply_cache_bytes, memory_order_relaxed);
+}
+
 void state_count(struct state *state, uint64_t now_ms, struct state_counts *out_counts)
 {
     *out_counts = (struct state_counts){

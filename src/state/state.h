@@ -63,10 +63,13 @@ MUST_CHECK int state_new(const struct state_options *options, struct state **out
 /* After all its servers and files were freed. NULL is allowed. */
 void state_free(struct state *state);
 
+/* Bytes reserved for kept replies, of reply_cache_total_max. */
+uint64_t state_reply_cache_bytes(const struct state *state);
+
 uint64_t state_lease_ms(const struct state *state);
 
 /* Work of once a second: drops unconfirmed clients after a lease, and expired ones after courtesy_ms (at once
- * when client_count_max or memory_max is near); ends grace periods that are over; revokes delegations that were not
+ * when client_count_max, memory_max or reply_cache_total_max is near); ends grace periods that are over; revokes delegations that were not
  * returned in time. May call ops. */
 void state_tick(struct state *state, uint64_t now_ms);
 

@@ -132,34 +132,71 @@ static void channels_are_clamped_or_refused(void **state)
     }
 }
 
+#define SESSIONS_MAX 200
+
+/* Sessions of one client until nothing is left; gives their number. None has more than those before it. */
+static uint32_t fill_reply_cache(
+    struct peer *peer, uint32_t first, struct state_session_created *sessions)
+{
+    uint32_t count = 0;
+    enum state_status status;
+    while ((status = peer_create(peer, first + count, &sessions[count])) == STATE_OK) {
+        const struct state_channel *fore = &sessions[count].fore;
+        assert_true(fore->slot_count_max >= 1 && fore->response_cached_size_max >= 512);
+        if (count > 0)
+            assert_true(fore->slot_count_max <= sessions[count - 1].fore.slot_count_max);
+        assert_true(++count < SESSIONS_MAX);
+    }
+    assert_int_equal(status, STATE_NOSPC);
+    return count;
+}
+
+static uint64_t reserved_bytes(struct fixture *f)
+{
+    struct state_counts counts;
+    state_count(f->state, f->now_ms, &counts);
+    assert_true(counts.reply_cache_bytes <= f->options.reply_cache_total_max);
+    assert_int_equal(counts.reply_cache_bytes, state_reply_cache_bytes(f->state));
+    return counts.reply_cache_bytes;
+}
+
 static void reply_cache_memory_is_reserved_and_given_back(void **state)
 {
     struct fixture *f = *state;
-    f->options.reply_cache_total_max = 20 * 1024;
+    static struct state_session_created sessions[SESSIONS_MAX];
+    f->options.reply_cache_total_max = 64 * 1024;
+    f->options.session_per_client_max = SESSIONS_MAX;
+    f->options.session_count_max = SESSIONS_MAX;
     fixture_restart(f);
     struct peer peer = unconfirmed(f, "alice");
-    struct state_session_created first, second, third;
-    assert_int_equal(peer_create(&peer, 1, &first), STATE_OK);
-    assert_int_equal(first.fore.slot_count_max, 8);
-    assert_int_equal(peer_create(&peer, 2, &second), STATE_OK);
-    assert_in_range(second.fore.slot_count_max, 8, 8);
-    assert_int_equal(peer_create(&peer, 3, &third), STATE_OK);
-    assert_in_range(third.fore.slot_count_max, 1, 4); /* what was left */
-    struct state_session_created fourth;
-    assert_int_equal(peer_create(&peer, 4, &fourth), STATE_NOSPC);
-    assert_int_equal(
-        state_session_destroy(f->server, first.sessionid, peer.conn_id, NULL), STATE_OK);
-    assert_int_equal(peer_create(&peer, 4, &fourth), STATE_OK);
-    assert_int_equal(
-        state_session_destroy(f->server, second.sessionid, peer.conn_id, NULL), STATE_OK);
-    assert_int_equal(
-        state_session_destroy(f->server, third.sessionid, peer.conn_id, NULL), STATE_OK);
-    assert_int_equal(
-        state_session_destroy(f->server, fourth.sessionid, peer.conn_id, NULL), STATE_OK);
-    struct state_counts counts;
-    state_count(f->state, f->now_ms, &counts);
-    assert_int_equal(counts.reply_cache_bytes, 0);
-    assert_int_equal(counts.sessions, 0);
+    uint32_t count = fill_reply_cache(&peer, 1, sessions);
+    assert_true(count > 16); /* far more than an equal wish for each would have given */
+    assert_true(sessions[0].fore.slot_count_max > 1);
+    assert_int_equal(sessions[count - 1].fore.slot_count_max, 1);
+    assert_int_equal(sessions[count - 1].fore.response_cached_size_max, 512);
+    assert_true(reserved_bytes(f) > 63 * 1024);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(
+            state_session_destroy(f->server, sessions[i].sessionid, peer.conn_id, NULL), STATE_OK);
+    assert_int_equal(reserved_bytes(f), 0);
+    assert_int_equal(fill_reply_cache(&peer, count + 1, sessions), count);
+}
+
+static void scarce_reply_cache_memory_is_taken_from_clients_that_are_silent(void **state)
+{
+    struct fixture *f = *state;
+    static struct state_session_created sessions[SESSIONS_MAX];
+    f->options.reply_cache_total_max = 64 * 1024;
+    f->options.session_per_client_max = SESSIONS_MAX;
+    f->options.session_count_max = SESSIONS_MAX;
+    fixture_restart(f);
+    struct peer peer = unconfirmed(f, "alice");
+    (void)fill_reply_cache(&peer, 1, sessions);
+    state_tick(f->state, f->now_ms);
+    assert_true(reserved_bytes(f) > 0);
+    f->now_ms += f->options.lease_ms + 1;
+    state_tick(f->state, f->now_ms);
+    assert_int_equal(reserved_bytes(f), 0);
 }
 
 static void sessions_are_counted(void **state)
@@ -331,6 +368,7 @@ int main(void)
         TEST(an_unknown_clientid_is_stale),
         TEST(channels_are_clamped_or_refused),
         TEST(reply_cache_memory_is_reserved_and_given_back),
+        TEST(scarce_reply_cache_memory_is_taken_from_clients_that_are_silent),
         TEST(sessions_are_counted),
         TEST(destroy_session_wants_a_bound_connection_and_no_running_request),
         TEST(a_session_killed_under_a_request_lasts_until_it_ends),
