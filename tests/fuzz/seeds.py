@@ -81,6 +81,25 @@ def encoded_operations():
     return [nfs4.lookup(b"a") + request for request in of_file], of_file, of_root
 
 
+def policies():
+    """Policies as users write them: fuzz_policy's JSON reader has no coverage to find such shapes by."""
+    anyone = '"Principal":{"AWS":"*"},'
+    someone = '"Principal":{"AWS":["arn:aws:iam::000000000000:user/ada","000000000000"]},'
+    what = '"Action":["elasticfilesystem:Client*","elasticfilesystem:?"],"Resource":"*"'
+    other = '"NotAction":"ec2:*","NotResource":["arn:aws:elasticfilesystem:*:*:file-system/fs-${aws:username}"]'
+    conditions = [
+        '"Bool":{"aws:SecureTransport":"false"}', '"IpAddress":{"aws:SourceIp":["10.0.0.0/8","fe80::/10"]}',
+        '"StringLike":{"aws:username":["a*","${aws:username}?"]}', '"Null":{"aws:SourceIp":"true"}',
+        '"ForAllValues:StringEqualsIfExists":{"aws:SourceIp":"x"}', '"NumericLessThan":{"aws:SourceIp":"5"}',
+        '"DateGreaterThan":{"aws:SourceIp":"2026-01-01T00:00:00Z"}', '"ArnLike":{"aws:username":"arn:aws:iam::*:user/*"}',
+    ]
+    for number, condition in enumerate(conditions):
+        who = (anyone, someone)[number % 2]
+        statements = [f'{{"Effect":"Allow",{who}{what},"Condition":{{{condition}}}}}', f'{{"Sid":"s","Effect":"Deny",{who}{other}}}']
+        yield f'{{"Version":"2012-10-17","Id":"i","Statement":[{",".join(statements)}]}}'
+        yield f'{{"Version":"2012-10-17","Statement":{statements[0].replace(who, "")}}}'
+
+
 def write(folder, name, seed):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(seed)
@@ -99,6 +118,9 @@ def main():
         write(folder / "fuzz_compound", str(number), b"\x11" + request)  # of 4.2, behind PUTROOTFH
     for number, request in enumerate(of_file + of_root):  # nfs_argop4: the first operation's arguments
         write(folder / "fuzz_nfs4_xdr", str(number), b"\0" + request[3:4] + request[4:])
+    for number, policy in enumerate(policies()):
+        seed = bytes([number % 4]) + policy.encode() + b"\0elasticfilesystem:ClientMount"
+        write(folder / "fuzz_policy", str(number), seed)
 
 
 if __name__ == "__main__":
