@@ -61,13 +61,13 @@ def corpora(name):
     return folders
 
 
-def run(name, seconds):
-    """(whether it found nothing, what to print) of one target."""
+def run(name, seconds, seed):
+    """(whether it found nothing, what to print) of one target. `seed`: of its choices; 0 takes another one each time."""
     before = set(BUILD.glob(f"{name}-*"))
     log = BUILD / f"{name}.log"
     with open(log, "wb") as out:
         status = subprocess.run(
-            [BUILD / "tests/fuzz" / name, f"-max_total_time={seconds}", "-print_final_stats=1",
+            [BUILD / "tests/fuzz" / name, f"-max_total_time={seconds}", f"-seed={seed}", "-print_final_stats=1",
              "-rss_limit_mb=2048", "-timeout=300", f"-artifact_prefix={BUILD}/{name}-", *EXTRA.get(name, []),
              *corpora(name)], stdout=out, stderr=subprocess.STDOUT, check=False).returncode
     lines = log.read_text(errors="replace").splitlines()
@@ -81,12 +81,12 @@ def run(name, seconds):
     return False, "\n".join(text)
 
 
-def run_all(names, seconds, jobs, say):
+def run_all(names, seconds, jobs, say, seed=0):
     """Runs the targets, `jobs` side by side. Gives the names of those that failed."""
     failed = []
     subprocess.run([sys.executable, ROOT / "tests/fuzz/seeds.py", BUILD / "seeds"], check=True)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for name, (passed, text) in zip(names, pool.map(lambda name: run(name, seconds), names)):
+        for name, (passed, text) in zip(names, pool.map(lambda name: run(name, seconds, seed), names)):
             say(text)
             if not passed:
                 failed.append(name)
@@ -98,11 +98,13 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="of each target (60)")
     parser.add_argument("--jobs", type=int, default=1, help="targets side by side (1)")
     parser.add_argument("target", nargs="*", help="all of them when none is named")
+    parser.add_argument("--seed", type=int, default=0, help="of the choices of a run; 0: another one each time (0)")
     args = parser.parse_args()
     names = build()
     if names is None:
         sys.exit("the fuzz targets cannot be built")
-    failed = run_all(args.target or names, args.seconds, args.jobs, lambda text: print(text, flush=True))
+    failed = run_all(args.target or names, args.seconds, args.jobs, lambda text: print(text, flush=True),
+                     args.seed)
     print(f"{len(failed)} fuzz targets found something")
     sys.exit(bool(failed))
 
