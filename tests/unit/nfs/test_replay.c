@@ -215,8 +215,25 @@ static void a_reply_that_is_too_large_is_not_kept(void **state)
 static struct {
     const struct fs_ops *real;
     struct fs_ops slow;
+    pthread_mutex_t lock; /* the fake is for one thread */
     sem_t entered, go;
-} gate;
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int locked_root(struct fs *fs, struct fs_node *out_node)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    int err = gate.real->root(fs, out_node);
+    (void)pthread_mutex_unlock(&gate.lock);
+    return err;
+}
+
+static int locked_getattr(struct fs *fs, struct fs_node node, struct fs_attr *out_attr)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    int err = gate.real->getattr(fs, node, out_attr);
+    (void)pthread_mutex_unlock(&gate.lock);
+    return err;
+}
 
 static int slow_create(struct fs *fs, const struct fs_cred *cred, struct fs_node dir,
     struct slice name, const struct fs_create *how, struct fs_created *out)
@@ -224,7 +241,10 @@ static int slow_create(struct fs *fs, const struct fs_cred *cred, struct fs_node
     (void)sem_post(&gate.entered);
     while (sem_wait(&gate.go) != 0) {
     }
-    return gate.real->create(fs, cred, dir, name, how, out);
+    (void)pthread_mutex_lock(&gate.lock);
+    int err = gate.real->create(fs, cred, dir, name, how, out);
+    (void)pthread_mutex_unlock(&gate.lock);
+    return err;
 }
 
 struct sender {
@@ -283,6 +303,8 @@ static void a_request_that_runs_is_waited_for_and_not_begun_again(void **state)
     (void)sem_init(&gate.go, 0, 0);
     gate.real = h->fs_a->ops;
     gate.slow = *gate.real;
+    gate.slow.root = locked_root;
+    gate.slow.getattr = locked_getattr;
     gate.slow.create = slow_create;
     h->fs_a->ops = &gate.slow;
     sender_start(h, &first);
