@@ -46,6 +46,14 @@ int perm_check(const struct fs_cred *cred, const struct fs_attr *attr, unsigned 
     return perm_granted(cred, attr, wanted) == wanted ? 0 : -EACCES;
 }
 
+int perm_check_data(const struct fs_cred *cred, const struct fs_attr *attr, unsigned wanted)
+{
+    int err = perm_check(cred, attr, wanted);
+    if (err < 0 && wanted == PERM_READ && attr->type == FS_REGULAR)
+        err = perm_check(cred, attr, PERM_EXECUTE);
+    return err;
+}
+
 int perm_check_remove(
     const struct fs_cred *cred, const struct fs_attr *dir, const struct fs_attr *victim)
 {

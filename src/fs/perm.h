@@ -17,6 +17,10 @@ unsigned perm_granted(const struct fs_cred *cred, const struct fs_attr *attr, un
 
 /* 0, or -EACCES when any of `wanted` is missing. */
 MUST_CHECK int perm_check(const struct fs_cred *cred, const struct fs_attr *attr, unsigned wanted);
+/* As perm_check(), of a file's data. Who may execute the file may read it: a client has no other way to execute it (RFC
+ * 8881 section 6.2.1.3.1, ACE4_EXECUTE). The client keeps its programs from reading it, by what ACCESS says. */
+MUST_CHECK int perm_check_data(
+    const struct fs_cred *cred, const struct fs_attr *attr, unsigned wanted);
 
 /* Whether `cred` may take the name of `victim` out of `dir`: write and search permission, and in a
  * sticky directory the ownership of either. Errors: -EACCES, -EPERM. */

@@ -37,8 +37,8 @@ enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     status = place_get_attr(compound, file);
     if (status != NFS4_OK || compound->cred.uid == file->attr.uid)
         return status;
-    return nfs_status(
-        perm_check(&compound->cred, &file->attr, io == STATE_IO_READ ? PERM_READ : PERM_WRITE));
+    return nfs_status(perm_check_data(
+        &compound->cred, &file->attr, io == STATE_IO_READ ? PERM_READ : PERM_WRITE));
 }
 
 enum nfsstat4 io_require_file(struct compound *compound, struct place *file)

@@ -207,7 +207,7 @@ static enum nfsstat4 check_user(const struct opening *opening)
         wanted |= PERM_READ;
     if (writes(opening))
         wanted |= PERM_WRITE;
-    return nfs_status(perm_check(&opening->compound->cred, &opening->attr, wanted));
+    return nfs_status(perm_check_data(&opening->compound->cred, &opening->attr, wanted));
 }
 
 /* Whether it can be opened at all, and by this user. */

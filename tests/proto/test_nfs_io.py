@@ -168,6 +168,19 @@ def test_another_user_of_one_open_gains_nothing(session, directory):
     assert session.run(putfh(fh), read(stateid, 0, 1), cred=MINE).status == "OK"
 
 
+def test_who_may_execute_a_file_may_read_its_data(session, directory):
+    """RFC 8881 section 6.2.1.3.1: there is no other way to execute it. ACCESS tells the client what its programs may."""
+    fh = directory.make(b"program", b"#!/bin/true", {MODE: 0o711})
+    opened = directory.run(open_(b"program", share=nfs4.ACCESS_READ), cred=OTHER).ok().last
+    assert session.run(putfh(fh), read(opened.stateid, 0, 2), cred=OTHER).ok().last.data == b"#!"
+    assert session.run(putfh(fh), nfs4.access(0x21), cred=OTHER).ok().last.access == 0x20  # EXECUTE, not READ
+    assert directory.run(open_(b"program", share=nfs4.ACCESS_BOTH), cred=OTHER).status == "ACCESS"
+    session.run(putfh(fh), setattr_({MODE: 0o700})).ok()
+    assert directory.run(open_(b"program", share=nfs4.ACCESS_READ), cred=OTHER).status == "ACCESS"
+    directory.mkdir(b"searchable", 0o711)
+    assert directory.run(nfs4.lookup(b"searchable"), nfs4.readdir(), cred=OTHER).status == "ACCESS"
+
+
 # --- GETATTR --------------------------------------------------------------------------------------
 
 def test_getattr_answers_what_it_supports_and_ignores_the_rest(session, directory):

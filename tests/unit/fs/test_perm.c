@@ -41,6 +41,18 @@ static void root_has_all_but_executing_what_nobody_may(void **state)
     assert_int_equal(perm_granted(&root, &attr, 7), 7);
 }
 
+static void who_may_execute_a_file_may_read_its_data(void **state)
+{
+    (void)state;
+    struct fs_attr attr = file(0711);
+    assert_int_equal(perm_check_data(&other, &attr, PERM_READ), 0);
+    assert_int_equal(perm_check(&other, &attr, PERM_READ), -EACCES);
+    assert_int_equal(perm_check_data(&other, &attr, PERM_READ | PERM_WRITE), -EACCES);
+    assert_int_equal(perm_check_data(&other, &attr, PERM_WRITE), -EACCES);
+    attr.type = FS_DIRECTORY;
+    assert_int_equal(perm_check_data(&other, &attr, PERM_READ), -EACCES);
+}
+
 static void a_sticky_directory_protects_names_of_others(void **state)
 {
     (void)state;
@@ -159,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_matching_class_decides),
         cmocka_unit_test(root_has_all_but_executing_what_nobody_may),
+        cmocka_unit_test(who_may_execute_a_file_may_read_its_data),
         cmocka_unit_test(a_sticky_directory_protects_names_of_others),
         cmocka_unit_test(only_the_owner_changes_the_mode),
         cmocka_unit_test(setgid_needs_membership),
