@@ -21,7 +21,7 @@
 #include "base/base.h"
 
 #define FS_NAME_SIZE_MAX    255u
-#define FS_SYMLINK_SIZE_MAX 4080u                    /* EFS: quotas */
+#define FS_SYMLINK_SIZE_MAX 4095u                    /* what Linux can follow: PATH_MAX less NUL */
 #define FS_FILE_SIZE_MAX    UINT64_C(52673613135872) /* EFS: 47.9 TiB */
 #define FS_LINK_COUNT_MAX   32000u
 #define FS_VERIFIER_SIZE    8u

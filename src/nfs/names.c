@@ -20,11 +20,11 @@ enum nfsstat4 name_check(struct slice name)
     return NFS4_OK;
 }
 
-enum nfsstat4 name_check_symlink(struct slice target)
+enum nfsstat4 name_check_symlink(struct slice target, size_t size_max)
 {
     if (target.size == 0)
         return NFS4ERR_INVAL;
-    if (target.size > FS_SYMLINK_SIZE_MAX)
+    if (target.size > size_max)
         return NFS4ERR_NAMETOOLONG;
     if (memchr(target.data, '\0', target.size) != NULL)
         return NFS4ERR_INVAL;

@@ -11,7 +11,7 @@
 
 /* NFS4ERR_INVAL: empty; NFS4ERR_NAMETOOLONG; NFS4ERR_BADNAME: "." or ".."; NFS4ERR_BADCHAR: holds '/' or NUL. */
 MUST_CHECK enum nfsstat4 name_check(struct slice name);
-/* NFS4ERR_INVAL: empty, or holds NUL; NFS4ERR_NAMETOOLONG. */
-MUST_CHECK enum nfsstat4 name_check_symlink(struct slice target);
+/* NFS4ERR_INVAL: empty, or holds NUL; NFS4ERR_NAMETOOLONG: longer than `size_max` bytes. */
+MUST_CHECK enum nfsstat4 name_check_symlink(struct slice target, size_t size_max);
 /* Whether `text` is valid UTF-8 (RFC 3629), as the tag of a COMPOUND has to be. */
 bool name_is_utf8(struct slice text);

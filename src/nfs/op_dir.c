@@ -90,6 +90,7 @@ enum nfsstat4 op_lookupp(
 static enum nfsstat4 create_type(
     struct compound *compound, const struct createtype4 *objtype, struct fs_create *how)
 {
+    bool is_strict = view_is_strict(compound->conn, compound->current.volume);
     switch (objtype->type) {
     case NF4DIR:
         how->type = FS_DIRECTORY;
@@ -97,7 +98,8 @@ static enum nfsstat4 create_type(
     case NF4LNK:
         how->type = FS_SYMLINK;
         how->symlink = objtype->linkdata;
-        return name_check_symlink(objtype->linkdata);
+        return name_check_symlink(
+            objtype->linkdata, is_strict ? VIEW_STRICT_SYMLINK_SIZE_MAX : FS_SYMLINK_SIZE_MAX);
     case NF4FIFO:
         how->type = FS_FIFO;
         return NFS4_OK;
@@ -106,7 +108,7 @@ static enum nfsstat4 create_type(
         return NFS4_OK;
     case NF4BLK:
     case NF4CHR:
-        if (view_is_strict(compound->conn, compound->current.volume))
+        if (is_strict)
             return NFS4ERR_BADTYPE;
         how->type = objtype->type == NF4BLK ? FS_BLOCK : FS_CHARACTER;
         how->device_major = objtype->devdata.specdata1;

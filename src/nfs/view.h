@@ -112,8 +112,9 @@ static inline bool view_allows_delegations(const struct nfs_conn *conn, struct n
 }
 
 /* What the strict profile allows. EFS: quotas, of the file system and of NFS clients. */
-#define VIEW_STRICT_LINK_COUNT_MAX 177u
-#define VIEW_STRICT_LOCKS_PER_FILE 512u
+#define VIEW_STRICT_LINK_COUNT_MAX   177u
+#define VIEW_STRICT_LOCKS_PER_FILE   512u
+#define VIEW_STRICT_SYMLINK_SIZE_MAX 4080u
 
 /* The name of a view in the protocol: so_major_id and server scope. Borrows `buffer`. */
 #define VIEW_IDENTITY_SIZE (FS_ID_SIZE + NFS_NODE_ID_SIZE_MAX + 16u)

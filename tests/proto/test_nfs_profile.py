@@ -3,8 +3,8 @@
 import json
 
 import nfs4
-from nfs4 import (DENY_NONE, DENY_WRITE, SUPPORTED_ATTRS, READ_LT, WRITE_LT, getattr_, lock, locku, open_, putfh,
-                  putrootfh)
+from nfs4 import (DENY_NONE, DENY_WRITE, SUPPORTED_ATTRS, READ_LT, WRITE_LT, create, getattr_, lock, locku, open_,
+                  putfh, putrootfh, readlink)
 from nfs_place import new_directory
 import pytest
 import shoal_server
@@ -91,6 +91,20 @@ def test_an_option_sets_the_default(strict_server):
     session.conn.close()
     assert tag(strict_server, "extended").returncode == 0
     assert not is_strict(address)
+
+
+def test_strict_symbolic_links_are_as_long_as_those_of_efs(server, address, strict_server):
+    """EFS: quotas; else 4,095 bytes, what Linux can follow."""
+    strict = strict_server.up()["mount_targets"][0]["ip"], strict_server.nfs_port
+    for where, longest in ((address, 4095), (strict, 4080)):
+        session = nfs4.connect(where)
+        directory = new_directory(session)
+        target = b"t" * longest
+        directory.run(create(b"link", nfs4.LNK, data=target)).ok()
+        link = directory.fh_of(b"link")
+        assert session.run(putfh(link), readlink()).ok().last.target == target
+        assert directory.run(create(b"longer", nfs4.LNK, data=target + b"t")).status == "NAMETOOLONG"
+        session.conn.close()
 
 
 def test_a_strict_file_has_512_locks(strict_server):

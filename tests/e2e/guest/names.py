@@ -67,9 +67,9 @@ def deep_path(directory, depth):
 
 
 def symbolic_links(directory):
-    """Targets are kept byte for byte, up to 4080 of them as on EFS, and followed by the client."""
+    """Targets are kept byte for byte, up to the 4095 that Linux can follow, and followed by the client."""
     create(f"{directory}/file", b"content")
-    targets = ["file", "./file", f"{directory}/file", "missing", "a" * 4080, "//..//x", " ",
+    targets = ["file", "./file", f"{directory}/file", "missing", "a" * 4095, "//..//x", " ",
                os.fsdecode(b"\xff\xfe")]
     for index, target in enumerate(targets):
         os.symlink(target, f"{directory}/link{index}")

@@ -68,10 +68,12 @@ static void symbolic_links_have_a_length(void **state)
     (void)state;
     static uint8_t bytes[FS_SYMLINK_SIZE_MAX + 1];
     memset(bytes, '/', sizeof bytes);
-    assert_int_equal(name_check_symlink(slice_of(bytes, FS_SYMLINK_SIZE_MAX)), NFS4_OK);
-    assert_int_equal(name_check_symlink(slice_of(bytes, sizeof bytes)), NFS4ERR_NAMETOOLONG);
-    assert_int_equal(name_check_symlink(slice_of(bytes, 0)), NFS4ERR_INVAL);
-    assert_int_equal(name_check_symlink(slice_of("a\0b", 3)), NFS4ERR_INVAL);
+    const size_t max = FS_SYMLINK_SIZE_MAX;
+    assert_int_equal(name_check_symlink(slice_of(bytes, max), max), NFS4_OK);
+    assert_int_equal(name_check_symlink(slice_of(bytes, sizeof bytes), max), NFS4ERR_NAMETOOLONG);
+    assert_int_equal(name_check_symlink(slice_of(bytes, 11), 10), NFS4ERR_NAMETOOLONG);
+    assert_int_equal(name_check_symlink(slice_of(bytes, 0), max), NFS4ERR_INVAL);
+    assert_int_equal(name_check_symlink(slice_of("a\0b", 3), max), NFS4ERR_INVAL);
 }
 
 static void errors_become_statuses(void **state)
