@@ -1,5 +1,5 @@
 /*
- * cli/api.c - signing, sending and reading one call of the EFS API (room: cli).
+ * cli/api.c - signing, sending and reading one call of the EFS API, and sending those of the other services (room: cli).
  */
 #include "cli/api.h"
 
@@ -17,6 +17,7 @@
 #define API_TIMEOUT_MS      30000
 #define API_REPLY_BYTES_MAX (16u << 20)
 #define PATH_SIZE           512
+#define URL_QUERY_SIZE      4096
 
 int api_open(const struct instance *instance, struct api *out_api)
 {
@@ -38,42 +39,70 @@ static int explain_transport(const struct api *api, int err)
         api->instance->endpoint, strerrordesc_np(-err), api->instance->data);
 }
 
-/* The three headers that are signed, and the Authorization header made of them. */
+#define SIGNED_HEADERS_MAX 4
+
+/* The headers that are signed, and the Authorization header made of them. */
 struct signed_headers {
     char time[SIGV4_TIME_SIZE];
     char authorization[SIGV4_AUTHORIZATION_SIZE];
-    struct http_header items[4];
+    struct http_header items[SIGNED_HEADERS_MAX + 1];
+    size_t count;
 };
 
-static int sign(const struct api *api, const struct api_call *call, const char *path,
-    struct slice body, struct signed_headers *headers)
+static int sign(
+    const struct api *api, const struct api_message *message, struct signed_headers *headers)
 {
     sigv4_format_time(clock_wall().seconds, headers->time);
-    const struct sigv4_header plain[] = {
+    const struct sigv4_header plain[SIGNED_HEADERS_MAX] = {
         { "host", api->instance->endpoint + strlen("http://") },
         { "x-amz-date", headers->time },
-        { "content-type", "application/json" },
+        { "content-type", message->content_type },
+        { "x-amz-target", message->target },
     };
+    const size_t count = message->target != NULL ? SIGNED_HEADERS_MAX : SIGNED_HEADERS_MAX - 1;
     const struct sigv4_request request = {
-        .method = call->method,
-        .path = path,
-        .query = call->query,
+        .method = message->method,
+        .path = message->path,
+        .query = message->query,
         .headers = plain,
-        .header_count = ARRAY_SIZE(plain),
-        .body = body,
+        .header_count = count,
+        .body = message->body,
     };
     const struct sigv4_signer signer = {
         .key_id = api->keys.key_id,
         .secret = api->keys.secret,
         .region = api->instance->region,
-        .service = API_SERVICE,
+        .service = message->service,
         .time = headers->time,
     };
-    for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+    for (size_t i = 0; i < count; i++)
         headers->items[i] = (struct http_header){ plain[i].name, plain[i].value };
-    headers->items[ARRAY_SIZE(plain)] =
-        (struct http_header){ "authorization", headers->authorization };
+    headers->items[count] = (struct http_header){ "authorization", headers->authorization };
+    headers->count = count + 1;
     return sigv4_sign(&request, &signer, headers->authorization);
+}
+
+int api_send(const struct api *api, const struct api_message *message, struct http_reply *out_http)
+{
+    char url[PATH_SIZE + URL_QUERY_SIZE];
+    int size = snprintf(url, sizeof url, "%s%s%s%s", api->instance->endpoint, message->path,
+        message->query[0] != '\0' ? "?" : "", message->query);
+    if (size < 0 || (size_t)size >= sizeof url)
+        return cli_fail("The words of this call are too long for the service.");
+    struct signed_headers headers;
+    int err = sign(api, message, &headers);
+    const struct http_call http_call = {
+        .method = message->method,
+        .url = url,
+        .headers = headers.items,
+        .header_count = headers.count,
+        .body = message->body,
+        .timeout_ms = API_TIMEOUT_MS,
+        .body_size_max = API_REPLY_BYTES_MAX,
+    };
+    if (err == 0)
+        err = http_client_call(&http_call, out_http);
+    return err < 0 ? explain_transport(api, err) : CLI_OK;
 }
 
 static void take_reply(const struct http_reply *http, struct api_reply *out_reply)
@@ -88,31 +117,23 @@ static void take_reply(const struct http_reply *http, struct api_reply *out_repl
 int api_call(const struct api *api, const struct api_call *call, struct api_reply *out_reply)
 {
     char path[PATH_SIZE];
-    char url[PATH_SIZE + 128];
-    (void)snprintf(path, sizeof path, API_VERSION "%s", call->path);
-    (void)snprintf(url, sizeof url, "%s%s%s%s", api->instance->endpoint, path,
-        call->query[0] != '\0' ? "?" : "", call->query);
+    int size = snprintf(path, sizeof path, API_VERSION "%s", call->path);
+    if (size < 0 || (size_t)size >= sizeof path)
+        return cli_fail("The path of this call is too long for the service.");
     char *body = NULL;
     if (call->body != NULL && (body = json_dumps(call->body, JSON_COMPACT)) == NULL)
         return cli_fail("There is no memory left.");
-    struct slice body_slice = body != NULL ? slice_str(body) : slice_of(NULL, 0);
-    struct signed_headers headers;
-    struct http_reply http = { 0 };
-    int err = sign(api, call, path, body_slice, &headers);
-    const struct http_call http_call = {
+    const struct api_message message = { .service = API_SERVICE,
         .method = call->method,
-        .url = url,
-        .headers = headers.items,
-        .header_count = ARRAY_SIZE(headers.items),
-        .body = body_slice,
-        .timeout_ms = API_TIMEOUT_MS,
-        .body_size_max = API_REPLY_BYTES_MAX,
-    };
-    if (err == 0)
-        err = http_client_call(&http_call, &http);
+        .path = path,
+        .query = call->query,
+        .content_type = "application/json",
+        .body = body != NULL ? slice_str(body) : slice_of(NULL, 0) };
+    struct http_reply http = { 0 };
+    int status = api_send(api, &message, &http);
     free(body);
-    if (err < 0)
-        return explain_transport(api, err);
+    if (status != CLI_OK)
+        return status;
     take_reply(&http, out_reply);
     http_reply_fini(&http);
     return CLI_OK;

@@ -1,5 +1,6 @@
 /*
- * cli/api.h - signed calls to the EFS API of a running service, with its administrator's keys.
+ * cli/api.h - signed calls to the EFS API of a running service, with its administrator's keys. api_query.h has those of
+ * the services beside it.
  *
  * Source of the calls: the AWS API reference of Amazon EFS, version 2015-02-01.
  */
@@ -9,6 +10,7 @@
 
 #include "auth/credentials.h"
 #include "cli/instance.h"
+#include "http/client.h"
 
 #define API_ERROR_SIZE 64
 
@@ -31,11 +33,26 @@ struct api_reply {
     json_t *body;               /* NULL when there was none */
 };
 
+/* A call of any service, ready to be signed. All borrowed. */
+struct api_message {
+    const char *service; /* the name in the scope of the signature */
+    const char *method;
+    const char *path;
+    const char *query; /* encoded, without '?'; "" for none */
+    const char *content_type;
+    const char *target; /* X-Amz-Target; NULL for none */
+    struct slice body;
+};
+
 /* Reads the keys. Gives CLI_OK, or the exit code after the sentence. */
 MUST_CHECK int api_open(const struct instance *instance, struct api *out_api);
 /* Gives CLI_OK for every answer of the service; else the exit code after the sentence. */
 MUST_CHECK int api_call(
     const struct api *api, const struct api_call *call, struct api_reply *out_reply);
+/* Signs and sends. Gives CLI_OK for every answer of the service, which the caller ends with http_reply_fini(); else the
+ * exit code after the sentence. */
+MUST_CHECK int api_send(
+    const struct api *api, const struct api_message *message, struct http_reply *out_http);
 void api_reply_fini(struct api_reply *reply);
 /* Makes the sentence of an answer that is an error; gives CLI_FAILED. */
 int api_fail(const struct api_reply *reply, const char *doing);
