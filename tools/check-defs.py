@@ -37,6 +37,10 @@ def action_test(row):
     return rf"\b({row[0]}|{snake(row[0])})\b"
 
 
+def service_action_test(row):
+    return rf"\b({row[1]}|{snake(row[1])})\b"
+
+
 def command_test(row):
     return rf"""["'/ ]{row[0]}["' ]"""
 
@@ -47,6 +51,8 @@ CHECKS = [
     ("src/metrics/metrics.def", "METRIC", "counted", ("src/**/*.c",), metric_use),
     ("src/nfs/ops.def", "OP", "tested", TESTS, operation_test),
     ("src/control/actions.def", "ACTION", "tested", TESTS, action_test),
+    ("src/control/queries.def", "QUERY", "tested", TESTS, service_action_test),
+    ("src/control/targets.def", "TARGET", "tested", TESTS, service_action_test),
     ("src/cli/commands.def", "COMMAND", "tested", TESTS, command_test),
 ]
 # list, macro, index of the help

@@ -14,12 +14,10 @@
 #include "base/random.h"
 #include "control/policies.h"
 #include "control/query_service.h"
+#include "control/target_service.h"
 #include "http/server.h"
 #include "metrics/metrics.h"
 
-#define SERVICE_EFS         "elasticfilesystem"
-#define SERVICE_EC2         "ec2"
-#define SERVICE_STS         "sts"
 #define THREADS_DEFAULT     4
 #define CONNECTIONS_DEFAULT 1024
 #define BODY_SIZE_MAX       (1u << 20)
@@ -27,6 +25,7 @@
 #define REQUEST_MS_MAX      60000
 #define IDLE_MS_MAX         75000
 #define JSON_TYPE           "application/json"
+#define TARGET_TYPE         "application/x-amz-json-1.1"
 #define XML_TYPE            "text/xml;charset=UTF-8"
 
 struct control_server {
@@ -67,51 +66,40 @@ static void respond_error(struct api_call *call, struct http_response *response)
 }
 
 static void respond_output(
-    const struct api_call *call, unsigned status, struct http_response *response)
+    const struct api_call *call, unsigned status, const char *type, struct http_response *response)
 {
     if (call->output == NULL) {
         response->status = status;
         return;
     }
     char *text = json_dumps(call->output, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    respond(response, status, JSON_TYPE, text, text == NULL ? 0 : strlen(text));
+    respond(response, status, type, text, text == NULL ? 0 : strlen(text));
 }
 
-/* The names that each protocol gives to a refused signature. */
-static enum api_error_id auth_error_id(enum auth_failure failure, const char *service)
+/* An error as the JSON 1.1 services show it. */
+static void respond_target_error(struct api_call *call, struct http_response *response)
 {
-    bool is_ec2 = strcmp(service, SERVICE_EC2) == 0;
-    bool is_query = is_ec2 || strcmp(service, SERVICE_STS) == 0;
-    switch (failure) {
-    case AUTH_MISSING:
-        return is_query ? API_QUERY_MISSING_TOKEN : API_MISSING_AUTHENTICATION_TOKEN;
-    case AUTH_INCOMPLETE:
-        return is_query ? API_QUERY_INCOMPLETE_SIGNATURE : API_INCOMPLETE_SIGNATURE;
-    case AUTH_UNKNOWN_KEY:
-        if (is_ec2)
-            return API_QUERY_AUTH_FAILURE;
-        return is_query ? API_QUERY_INVALID_CLIENT_TOKEN_ID : API_UNRECOGNIZED_CLIENT;
-    case AUTH_BAD_SIGNATURE:
-    case AUTH_BAD_SCOPE:
-    case AUTH_SKEWED:
-        if (is_ec2)
-            return API_QUERY_AUTH_FAILURE;
-        return is_query ? API_QUERY_SIGNATURE_DOES_NOT_MATCH : API_INVALID_SIGNATURE;
-    case AUTH_OK:
-        break;
-    }
-    abort();
+    json_t *body = json_pack("{ss ss}", "__type", call->failure->name, "message", call->message);
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    http_response_header(response, "x-amzn-ErrorType", call->failure->name);
+    respond(response, call->failure->status, TARGET_TYPE, text, text == NULL ? 0 : strlen(text));
 }
 
-static void respond_failure(struct api_call *call, struct http_response *response)
+/* An error before any handler ran, in the shape of the service; NULL: as EFS shows it. */
+static void respond_failure(
+    const struct service *service, struct api_call *call, struct http_response *response)
 {
-    bool is_ec2 = strcmp(call->who.service, SERVICE_EC2) == 0;
-    if (!is_ec2 && strcmp(call->who.service, SERVICE_STS) != 0) {
+    if (service == NULL || service->protocol == PROTOCOL_REST_JSON) {
         respond_error(call, response);
         return;
     }
+    if (service->protocol == PROTOCOL_JSON) {
+        respond_target_error(call, response);
+        return;
+    }
     size_t size = 0;
-    char *text = query_service_error(is_ec2 ? QUERY_EC2 : QUERY_STS, call, &size);
+    char *text = query_service_error(service, call, &size);
     respond(response, call->failure->status, XML_TYPE, text, size);
 }
 
@@ -135,13 +123,29 @@ static bool authenticate(
         (void)api_fail(call, API_BAD_REQUEST, "The request has too many query parameters.");
     else if (err < 0)
         (void)api_internal_error(call, err);
-    else if (call->who.failure != AUTH_OK)
+    const struct service *service = service_find(call->who.service);
+    if (call->failure == NULL && call->who.failure != AUTH_OK)
         (void)api_fail(
-            call, auth_error_id(call->who.failure, call->who.service), "%s", call->who.message);
+            call, service_auth_error(service, call->who.failure), "%s", call->who.message);
     if (call->failure == NULL)
         return true;
-    respond_failure(call, response);
+    respond_failure(service, call, response);
     return false;
+}
+
+/* The body, which is a JSON object when there is one. NULL: done. */
+static const struct api_error *take_body(struct api_call *call, const struct http_request *request)
+{
+    if (request->body.size == 0)
+        return NULL;
+    json_error_t where;
+    call->body = json_loadb(
+        (const char *)request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &where);
+    if (!json_is_object(call->body))
+        return api_fail(call, API_BAD_REQUEST, "The request body is not a JSON object: %s",
+            call->body == NULL ? where.text : "it is of another type");
+    call->input = call->body;
+    return NULL;
 }
 
 /* Takes apart what an EFS action gets. NULL: done. */
@@ -158,16 +162,7 @@ static const struct api_error *take_input(
     }
     if (query_parse(&call->arena, request->query, strlen(request->query), &call->query) < 0)
         return api_fail(call, API_BAD_REQUEST, "The query string is malformed or too long.");
-    if (request->body.size == 0)
-        return NULL;
-    json_error_t where;
-    call->body = json_loadb(
-        (const char *)request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &where);
-    if (!json_is_object(call->body))
-        return api_fail(call, API_BAD_REQUEST, "The request body is not a JSON object: %s",
-            call->body == NULL ? where.text : "it is of another type");
-    call->input = call->body;
-    return NULL;
+    return take_body(call, request);
 }
 
 /* One line for each request that changed something, or was to. Their number is bounded by the logger. */
@@ -207,7 +202,7 @@ static void serve_efs(
     if (error != NULL)
         respond_error(call, response);
     else
-        respond_output(call, action->status, response);
+        respond_output(call, action->status, JSON_TYPE, response);
     audit(call, request);
     unsigned row = (unsigned)action_index(action);
     metrics_observe(METRIC_API_SECONDS, row, clock_monotonic_ns() - start_ns);
@@ -215,7 +210,7 @@ static void serve_efs(
         metrics_add(METRIC_API_ERRORS, row, 1);
 }
 
-static void serve_query(enum query_service service, struct api_call *call,
+static void serve_query(const struct service *service, struct api_call *call,
     const struct http_request *request, struct http_response *response)
 {
     struct slice form = request->body.size > 0 ? request->body : slice_str(request->query);
@@ -232,6 +227,30 @@ static void serve_query(enum query_service service, struct api_call *call,
     respond(response, status, XML_TYPE, text, size);
 }
 
+static void serve_target(const struct service *service, struct api_call *call,
+    const struct http_request *request, struct http_response *response)
+{
+    const struct target *target =
+        target_find(service, http_request_header(request, "x-amz-target"));
+    const struct api_error *error = NULL;
+    if (target == NULL) {
+        error = api_fail(call, API_TARGET_UNKNOWN_OPERATION,
+            "The header X-Amz-Target names no operation of the service '%s' that is available in "
+            "Shoal.",
+            service->name);
+    } else {
+        call->action = target->name;
+        error = take_body(call, request);
+        if (error == NULL)
+            error = target->handler(call);
+        audit(call, request);
+    }
+    if (error != NULL)
+        respond_target_error(call, response);
+    else
+        respond_output(call, 200, TARGET_TYPE, response);
+}
+
 static void serve_signed(
     struct api_call *call, const struct http_request *request, struct http_response *response)
 {
@@ -243,18 +262,25 @@ static void serve_signed(
     }
     if (!authenticate(call, request, response))
         return;
-    if (strcmp(call->who.service, SERVICE_EFS) == 0) {
-        serve_efs(call, request, response);
-    } else if (strcmp(call->who.service, SERVICE_EC2) == 0) {
-        serve_query(QUERY_EC2, call, request, response);
-    } else if (strcmp(call->who.service, SERVICE_STS) == 0) {
-        serve_query(QUERY_STS, call, request, response);
-    } else {
+    const struct service *service = service_find(call->who.service);
+    if (service == NULL) {
         (void)api_fail(call, API_UNKNOWN_OPERATION,
-            "The service '%s' is not part of Shoal: this endpoint serves " SERVICE_EFS
-            ", and some operations of " SERVICE_EC2 " and " SERVICE_STS ".",
+            "The service '%s' is not part of Shoal. docs/compat-api.md lists those that are.",
             call->who.service);
         respond_error(call, response);
+        return;
+    }
+    switch (service->protocol) {
+    case PROTOCOL_REST_JSON:
+        serve_efs(call, request, response);
+        break;
+    case PROTOCOL_EC2_QUERY:
+    case PROTOCOL_AWS_QUERY:
+        serve_query(service, call, request, response);
+        break;
+    case PROTOCOL_JSON:
+        serve_target(service, call, request, response);
+        break;
     }
 }
 

@@ -511,6 +511,15 @@ def test_odd_requests_are_answered_in_efs_shape(control):
     assert (status, name) == (404, "UnknownOperationException") and b"'s3'" in answer
 
 
+def test_a_json_service_is_answered_in_its_own_shape(control):
+    """Each protocol has errors of its own form; here JSON 1.1, before and after the signature was looked at."""
+    status, name, answer = signed_call(control, "POST", "/", b"{}", service="shoal")
+    assert (status, name) == (400, "UnknownOperationException")
+    assert json.loads(answer)["__type"] == name and "X-Amz-Target" in json.loads(answer)["message"]
+    status, name, answer = signed_call(control, "POST", "/", b"{}", service="shoal", region="eu-west-1")
+    assert (status, json.loads(answer)["__type"]) == (403, "InvalidSignatureException")
+
+
 def test_health_and_metrics_need_no_signature(control):
     assert json.load(urllib.request.urlopen(control.endpoint + "/health")) == {"status": "ok"}
     metrics = urllib.request.urlopen(control.endpoint + "/metrics").read().decode()
