@@ -45,6 +45,10 @@ def command_test(row):
     return rf"""["'/ ]{row[0]}["' ]"""
 
 
+def verb_test(row):
+    return rf""""{row[0]}", "{row[1]}\""""
+
+
 # list, macro, what must be so, files that show it, the pattern made of a row
 CHECKS = [
     ("src/daemon/options.def", "OPTION", "used", ("src/daemon/*.c",), option_use),
@@ -54,6 +58,7 @@ CHECKS = [
     ("src/control/queries.def", "QUERY", "tested", TESTS, service_action_test),
     ("src/control/targets.def", "TARGET", "tested", TESTS, service_action_test),
     ("src/cli/commands.def", "COMMAND", "tested", TESTS, command_test),
+    ("src/cli/nouns/nouns.def", "VERB", "tested", TESTS, verb_test),
 ]
 # list, macro, index of the help
 HELPS = [

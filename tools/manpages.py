@@ -99,12 +99,20 @@ def conf(version):
     return lines + [".SH SEE ALSO", "shoald(8)"]
 
 
+def entry(usage, summary, details):
+    lines = [".SS " + escape(usage), escape(summary[0].upper() + summary[1:] + ".")]
+    return lines + ([".PP", ".nf", escape(details), ".fi"] if details else [])
+
+
 def shoal(version):
     lines = head("shoal", 1, version, "starts, stops and uses an EFS-compatible file service")
     lines += [".SH SYNOPSIS", ".B shoal \\fICOMMAND\\fR [\\fIarguments\\fR]", ".SH COMMANDS"]
+    verbs = defs.named(SRC / "cli" / "nouns" / "nouns.def", "VERB")
     for name, arguments, summary, details in defs.named(SRC / "cli" / "commands.def", "COMMAND"):
-        lines += [".SS " + escape(f"shoal {name} {arguments}"), escape(summary[0].upper() + summary[1:] + "."), ".PP",
-                  ".nf", escape(details), ".fi"]
+        lines += entry(f"shoal {name} {arguments}", summary, details)
+        for noun, verb, verb_arguments, verb_summary, verb_details in verbs:
+            if noun == name:
+                lines += entry(f"shoal {noun} {verb} {verb_arguments}", verb_summary, verb_details)
     lines += [".SH EXIT STATUS", escape("0 done; 1 failed, with a sentence on stderr; 2 wrong arguments; "
                                        "3 the service does not run."), ".SH ENVIRONMENT"]
     lines += item("SHOAL_DATA", "The data directory, where --data is not given.")

@@ -6,7 +6,7 @@ set -euo pipefail
 # To compile and link.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3-minimal librocksdb-dev liburing-dev
   libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libinih-dev libxxhash-dev libssl-dev
-  libzstd-dev libsnappy-dev zlib1g-dev libpq-dev libxml2-dev)
+  libzstd-dev libsnappy-dev zlib1g-dev libpq-dev libxml2-dev libyaml-dev)
 # For `make run`, beyond what the libraries above bring along.
 run_packages=(diffutils findutils)
 # For `make check` and `make test`: tools, then the clients of the end-to-end tests.

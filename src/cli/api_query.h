@@ -19,7 +19,7 @@ struct api_form {
     bool is_full; /* something did not fit */
 };
 
-/* A form with Action and Version. The caller ends it with api_form_fini(), whatever happened. */
+/* A form with Action and Version, unless they are NULL. The caller ends it with api_form_fini(), whatever happened. */
 void api_form_init(struct api_form *form, const char *action, const char *version);
 void api_form_fini(struct api_form *form);
 /* Adds name=value; NULL for a value adds nothing. What does not fit is told by api_query(). */

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/nouns/noun.h"
 
 #define COMMANDS_MAX 64
 
@@ -24,6 +25,7 @@ static int print_help(const struct cli_command *command)
 {
     (void)printf("Usage: shoal %s %s\n%s: %s.\n\n%s\n", command->name, command->arguments,
         command->name, command->summary, command->details);
+    noun_print_verbs(command->name, stdout);
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
