@@ -10,9 +10,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 
-#define FILE_SIZE_MAX      65536
-#define KEY_ID_RANDOM_SIZE 16
-#define SECRET_SIZE        40
+#define FILE_SIZE_MAX 65536
+#define SECRET_SIZE   40
 
 static void random_letters(char *to, size_t count, const char *letters, size_t letter_count)
 {
@@ -26,12 +25,19 @@ static void random_letters(char *to, size_t count, const char *letters, size_t l
     explicit_bzero(bytes, sizeof bytes);
 }
 
-void credentials_make(struct credentials *out_credentials)
+void credentials_make_id(const char *prefix, size_t letters, char out_id[CATALOG_ID_SIZE])
 {
     static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    assert(strlen(prefix) + letters < CATALOG_ID_SIZE);
+    int err = text_copy(out_id, CATALOG_ID_SIZE, prefix);
+    assert(err == 0);
+    random_letters(out_id + strlen(prefix), letters, base32, sizeof base32 - 1);
+}
+
+void credentials_make(struct credentials *out_credentials)
+{
     static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    memcpy(out_credentials->key_id, "AKIA", 4);
-    random_letters(out_credentials->key_id + 4, KEY_ID_RANDOM_SIZE, base32, sizeof base32 - 1);
+    credentials_make_id("AKIA", CREDENTIALS_KEY_LETTERS, out_credentials->key_id);
     random_letters(out_credentials->secret, SECRET_SIZE, base64, sizeof base64 - 1);
 }
 
@@ -109,7 +115,7 @@ static int add_admin(struct catalog_change *change, void *context)
     key->created_ms = new_key->now_ms;
     memcpy(key->id, new_key->credentials->key_id, sizeof key->id);
     memcpy(key->secret, new_key->credentials->secret, sizeof key->secret);
-    return text_copy(key->user_name, sizeof key->user_name, "root");
+    return 0; /* no user id: the account's root */
 }
 
 int credentials_provide_admin(struct catalog *catalog, int dir_fd, int64_t now_ms)
@@ -117,7 +123,7 @@ int credentials_provide_admin(struct catalog *catalog, int dir_fd, int64_t now_m
     struct credentials credentials = { 0 };
     const struct catalog_key *key;
     int err = 0;
-    if (catalog_key_list(catalog, "", 1, &key) == 1) {
+    if (catalog_key_list_of(catalog, "", "", 1, &key) == 1) {
         memcpy(credentials.key_id, key->id, sizeof credentials.key_id);
         memcpy(credentials.secret, key->secret, sizeof credentials.secret);
         catalog_key_put(key);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "catalog/records.h"
+#include "catalog/identities.h"
 
 #define CREDENTIALS_FILE_NAME "admin-credentials"
 
@@ -14,6 +14,10 @@ struct credentials {
     char secret[CATALOG_NAME_SIZE];
 };
 
+/* A new random id: the prefix ("AKIA", "AIDA") and so many letters of base 32. */
+#define CREDENTIALS_KEY_LETTERS 16
+#define CREDENTIALS_ID_LETTERS  17 /* of users, groups, roles and policies */
+void credentials_make_id(const char *prefix, size_t letters, char out_id[CATALOG_ID_SIZE]);
 /* A new random pair: AKIA and 16 letters, and 40 letters. */
 void credentials_make(struct credentials *out_credentials);
 /* Reads the profile [default] of a file. Errors: -EINVAL: no such profile or key in it; -EFBIG; the system's. */

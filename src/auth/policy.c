@@ -219,7 +219,7 @@ static bool applies(const struct policy *policy, const struct policy_statement *
         return false;
     if (names_resource(policy, &statement->resources, request) == statement->not_resources)
         return false;
-    if (policy->kind == POLICY_OF_RESOURCE &&
+    if (policy->kind != POLICY_OF_IDENTITY &&
         names_principal(statement, request) == statement->not_principals)
         return false;
     for (size_t i = 0; i < statement->condition_count; i++) {

@@ -18,6 +18,7 @@
 enum policy_kind {
     POLICY_OF_IDENTITY, /* attached to a user, group or role: has no Principal */
     POLICY_OF_RESOURCE, /* attached to a file system: says for whom */
+    POLICY_OF_TRUST,    /* of a role: says who may take it; has no Resource */
 };
 
 struct policy;

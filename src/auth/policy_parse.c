@@ -271,6 +271,8 @@ static int take_element(
         return err < 0 ? err : take_actions(parser, statement);
     }
     if (strcmp(what, "Resource") == 0) {
+        if (parser->policy->kind == POLICY_OF_TRUST)
+            return refuse(parser, "a trust policy has no Resource: it is the role.");
         if (statement->resources.count > 0)
             return refuse(parser, "has both Resource and NotResource.");
         statement->not_resources = is_not;
@@ -306,7 +308,7 @@ static int take_statement(struct parser *parser, json_t *json, struct policy_sta
         return refuse(parser, "has no Action or NotAction.");
     bool has_principal =
         json_object_get(json, "Principal") != NULL || json_object_get(json, "NotPrincipal") != NULL;
-    if (parser->policy->kind == POLICY_OF_RESOURCE && !has_principal)
+    if (parser->policy->kind != POLICY_OF_IDENTITY && !has_principal)
         return refuse(parser, "has no Principal or NotPrincipal.");
     if (parser->policy->kind == POLICY_OF_IDENTITY && statement->resources.count == 0)
         return refuse(parser, "has no Resource or NotResource.");

@@ -109,14 +109,21 @@ static bool read_time(const struct sigv4_request *request, const char *signed_he
     return true;
 }
 
+static bool is_global(const char *service)
+{
+    return strcmp(service, "iam") == 0 || strcmp(service, "sts") == 0;
+}
+
 static void check_scope(const struct sigv4_scope *scope, const char *region, const char *time,
     struct auth_result *result)
 {
+    bool is_region = strcmp(scope->region, region) == 0 ||
+                     (is_global(scope->service) && strcmp(scope->region, AUTH_GLOBAL_REGION) == 0);
     if (strcmp(scope->terminator, TERMINATOR) != 0)
         refuse(result, AUTH_BAD_SCOPE,
             "Credential should be scoped with a valid terminator: '" TERMINATOR "', not '%s'.",
             scope->terminator);
-    else if (strcmp(scope->region, region) != 0)
+    else if (!is_region)
         refuse(result, AUTH_BAD_SCOPE,
             "Credential should be scoped to a valid region, not '%s'. This one is '%s'.",
             scope->region, region);
@@ -168,6 +175,25 @@ static int check_signature(const struct sigv4_request *request,
     return 0;
 }
 
+/* Finds who the key belongs to. */
+static int find_principal(const struct catalog *catalog, const struct sigv4_request *request,
+    const char *key_id, int64_t now_s, struct auth_result *result)
+{
+    const char *token = find_header(request, "x-amz-security-token");
+    int err = principal_find(catalog, key_id, token, now_s * 1000, &result->principal);
+    if (err == -ENOENT || err == -EACCES)
+        refuse(result, AUTH_UNKNOWN_KEY, "The security token included in the request is invalid.");
+    else if (err == -EKEYEXPIRED)
+        refuse(result, AUTH_EXPIRED_TOKEN, "The security token included in the request is expired");
+    return result->failure != AUTH_OK ? 0 : err;
+}
+
+void auth_result_fini(struct auth_result *result)
+{
+    principal_free(result->principal);
+    result->principal = NULL;
+}
+
 int auth_verify(const struct catalog *catalog, const struct sigv4_request *request, int64_t now_s,
     struct auth_result *out_result)
 {
@@ -177,23 +203,22 @@ int auth_verify(const struct catalog *catalog, const struct sigv4_request *reque
     if (!read_authorization(request, &authorization, out_result) ||
         !read_time(request, authorization.signed_headers, &seconds, out_result))
         return 0;
-    const struct catalog_key *key = catalog_key_get(catalog, authorization.key_id);
-    if (key == NULL || find_header(request, "x-amz-security-token") != NULL) {
-        refuse(
-            out_result, AUTH_UNKNOWN_KEY, "The security token included in the request is invalid.");
-        catalog_key_put(key);
-        return 0;
-    }
+    int err = find_principal(catalog, request, authorization.key_id, now_s, out_result);
+    if (err < 0 || out_result->failure != AUTH_OK)
+        return err;
     char time[SIGV4_TIME_SIZE];
     sigv4_format_time(seconds, time);
     check_scope(&authorization.scope, catalog_region(catalog), time, out_result);
     if (out_result->failure == AUTH_OK)
         check_skew(seconds, now_s, out_result);
-    int err = 0;
     if (out_result->failure == AUTH_OK)
-        err = check_signature(request, &authorization, key->secret, time, out_result);
+        err = check_signature(
+            request, &authorization, out_result->principal->secret, time, out_result);
     if (err == 0 && out_result->failure == AUTH_OK)
-        memcpy(out_result->user_name, key->user_name, sizeof out_result->user_name);
-    catalog_key_put(key);
+        err = principal_load_policies(catalog, out_result->principal);
+    if (err == 0 && out_result->failure == AUTH_OK)
+        memcpy(out_result->user_name, out_result->principal->name, sizeof out_result->user_name);
+    else
+        auth_result_fini(out_result);
     return err;
 }

@@ -7,16 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "catalog/internal.h"
 
-#define FORMAT_VERSION 1 /* docs/formats/catalog.md */
+#define FORMAT_VERSION 2 /* docs/formats/catalog.md */
 #define EACH_PAGE      64
 
 /* On disk, beside the letters of codec.c. */
-#define FORMAT_KEY  "V"
-#define NETWORK_KEY "n"
+#define FORMAT_KEY         "V"
+#define NETWORK_KEY        "n"
+#define SESSION_SECRET_KEY "t"
 
 struct loader {
     struct catalog *catalog;
@@ -60,6 +62,8 @@ static int load_record(void *context, struct slice key, struct slice value)
         return -EBADMSG; /* "V" sorts before all other keys */
     if (slice_equal(key, slice_str(NETWORK_KEY)))
         return codec_decode_network(value, loader->catalog);
+    if (slice_equal(key, slice_str(SESSION_SECRET_KEY)))
+        return codec_decode_session_secret(value, loader->catalog);
     return load_entry(loader->catalog, key.size == 0 ? 0 : key.data[0], value);
 }
 
@@ -77,6 +81,37 @@ static void count_access_points(struct tables *tables)
     rwlock_write_unlock(&tables->lock);
 }
 
+/* Puts the format, and the session secret when there is none yet. */
+static int put_format(struct catalog *catalog, struct catalog_batch *batch)
+{
+    char format[32];
+    char *secret = NULL;
+    (void)snprintf(format, sizeof format, "{\"format\":%d}", FORMAT_VERSION);
+    catalog_batch_put(batch, slice_str(FORMAT_KEY), slice_str(format));
+    if (catalog->has_session_secret)
+        return 0;
+    random_bytes(catalog->session_secret, sizeof catalog->session_secret);
+    int err = codec_encode_session_secret(catalog, &secret);
+    if (err < 0)
+        return err;
+    catalog_batch_put(batch, slice_str(SESSION_SECRET_KEY), slice_str(secret));
+    explicit_bzero(secret, strlen(secret));
+    free(secret);
+    catalog->has_session_secret = true;
+    return 0;
+}
+
+/* Makes a catalog of an earlier format one of this format. */
+static int upgrade(struct catalog *catalog)
+{
+    struct catalog_batch *batch = catalog_batch_new();
+    int err = put_format(catalog, batch);
+    if (err == 0)
+        err = catalog_store_write(catalog->store, batch);
+    catalog_batch_free(batch);
+    return err;
+}
+
 /* Format and network of a new catalog, in one batch: it exists wholly or not at all. */
 static int make_new(struct catalog *catalog, const struct catalog_options *options)
 {
@@ -90,12 +125,11 @@ static int make_new(struct catalog *catalog, const struct catalog_options *optio
     err = codec_encode_network(catalog, &network);
     if (err < 0)
         return err;
-    char format[32];
-    (void)snprintf(format, sizeof format, "{\"format\":%d}", FORMAT_VERSION);
     struct catalog_batch *batch = catalog_batch_new();
-    catalog_batch_put(batch, slice_str(FORMAT_KEY), slice_str(format));
     catalog_batch_put(batch, slice_str(NETWORK_KEY), slice_str(network));
-    err = catalog_store_write(catalog->store, batch);
+    err = put_format(catalog, batch);
+    if (err == 0)
+        err = catalog_store_write(catalog->store, batch);
     catalog_batch_free(batch);
     free(network);
     return err;
@@ -140,7 +174,14 @@ static int load(struct catalog *catalog, const struct catalog_options *options, 
         return -EINVAL;
     }
     count_access_points(catalog->tables);
-    return 0;
+    if (loader.format == FORMAT_VERSION && catalog->has_session_secret)
+        return 0;
+    err = upgrade(catalog);
+    if (err < 0)
+        (void)snprintf(reason, CATALOG_REASON_SIZE,
+            "cannot bring the catalog %s to format %d: is the disk full?", options->path,
+            FORMAT_VERSION);
+    return err;
 }
 
 static int tables_new(struct tables **out_tables)
@@ -208,7 +249,9 @@ void catalog_close(struct catalog *catalog)
         drop_all(catalog->tables, ENTRY_MOUNT_TARGET, TABLE_MOUNT_TARGET);
         drop_all(catalog->tables, ENTRY_FS, TABLE_FS);
         drop_all(catalog->tables, ENTRY_KEY, TABLE_KEY);
+        drop_all(catalog->tables, ENTRY_IDENTITY, TABLE_IDENTITY);
     }
+    explicit_bzero(catalog->session_secret, sizeof catalog->session_secret);
     catalog_store_close(catalog->store);
     free(catalog->tables);
     free(catalog);

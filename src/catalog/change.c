@@ -133,7 +133,10 @@ static bool alters_exports(const struct staged *item)
                !same_text(item->before->fs.policy, item->after->fs.policy) ||
                catalog_tags_profile(&item->before->fs.tags) !=
                    catalog_tags_profile(&item->after->fs.tags);
-    return entry->kind != ENTRY_KEY;
+    if (entry->kind == ENTRY_KEY) /* whether it may be used, for connections that it opened */
+        return item->before != NULL && (item->after == NULL || item->before->key.is_inactive !=
+                                                                   item->after->key.is_inactive);
+    return true;
 }
 
 /* Puts the staged entries into the tables. Each item's `before` then belongs to the change. */
@@ -273,4 +276,37 @@ int catalog_add_key(struct catalog_change *change, struct catalog_key **out_key)
 int catalog_remove_key(struct catalog_change *change, const char *id)
 {
     return drop(change, ENTRY_KEY, id);
+}
+
+int catalog_edit_key(struct catalog_change *change, const char *id, struct catalog_key **out_key)
+{
+    struct entry *entry;
+    int err = edit(change, ENTRY_KEY, id, &entry);
+    if (err == 0)
+        *out_key = &entry->key;
+    return err;
+}
+
+int catalog_add_identity(struct catalog_change *change, struct catalog_identity **out_identity)
+{
+    struct entry *entry;
+    int err = add(change, ENTRY_IDENTITY, &entry);
+    if (err == 0)
+        *out_identity = &entry->identity;
+    return err;
+}
+
+int catalog_edit_identity(
+    struct catalog_change *change, const char *id, struct catalog_identity **out_identity)
+{
+    struct entry *entry;
+    int err = edit(change, ENTRY_IDENTITY, id, &entry);
+    if (err == 0)
+        *out_identity = &entry->identity;
+    return err;
+}
+
+int catalog_remove_identity(struct catalog_change *change, const char *id)
+{
+    return drop(change, ENTRY_IDENTITY, id);
 }

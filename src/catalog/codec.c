@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -17,6 +18,7 @@ static const char letters[ENTRY_KIND_COUNT] = {
     [ENTRY_MOUNT_TARGET] = 'm',
     [ENTRY_ACCESS_POINT] = 'a',
     [ENTRY_KEY] = 'k',
+    [ENTRY_IDENTITY] = 'i',
 };
 
 char codec_letter(enum entry_kind kind)
@@ -37,8 +39,7 @@ static int finish(json_t *object, char **out_text)
     return 0;
 }
 
-/* Tags as a list of [key, value], which keeps their order. */
-static json_t *pack_tags(const struct catalog_tags *tags)
+json_t *codec_pack_tags(const struct catalog_tags *tags)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < tags->count; i++) {
@@ -60,7 +61,7 @@ static json_t *pack_fs(const struct catalog_fs *fs)
         "overwrite_protected", (int)fs->overwrite_protected, "backup_declined",
         (int)fs->backup_declined, "created_ms", (json_int_t)fs->created_ms, "size_bytes",
         (json_int_t)fs->size_bytes, "size_sampled_ms", (json_int_t)fs->size_sampled_ms, "tags",
-        pack_tags(&fs->tags));
+        codec_pack_tags(&fs->tags));
     if (object != NULL && fs->policy != NULL &&
         json_object_set_new(object, "policy", json_string(fs->policy)) < 0) {
         json_decref(object);
@@ -90,7 +91,8 @@ static json_t *pack_access_point(const struct catalog_access_point *point)
 {
     json_t *object = json_pack("{ss ss ss si sI ss so}", "id", point->id, "fs", point->fs_id,
         "token", point->client_token, "state", (int)point->state, "created_ms",
-        (json_int_t)point->created_ms, "path", point->root_path, "tags", pack_tags(&point->tags));
+        (json_int_t)point->created_ms, "path", point->root_path, "tags",
+        codec_pack_tags(&point->tags));
     int err = object == NULL ? -1 : 0;
     if (err == 0 && point->has_posix_user) {
         json_t *gids = json_array();
@@ -114,8 +116,9 @@ static json_t *pack_access_point(const struct catalog_access_point *point)
 
 static json_t *pack_key(const struct catalog_key *key)
 {
-    return json_pack("{ss ss ss sI}", "id", key->id, "secret", key->secret, "user", key->user_name,
-        "created_ms", (json_int_t)key->created_ms);
+    return json_pack("{ss ss ss sb sI sI ss}", "id", key->id, "secret", key->secret, "user_id",
+        key->user_id, "inactive", (int)key->is_inactive, "created_ms", (json_int_t)key->created_ms,
+        "used_ms", (json_int_t)key->used_ms, "used_service", key->used_service);
 }
 
 int codec_encode(const struct entry *entry, char **out_text)
@@ -129,6 +132,8 @@ int codec_encode(const struct entry *entry, char **out_text)
         return finish(pack_access_point(&entry->access_point), out_text);
     case ENTRY_KEY:
         return finish(pack_key(&entry->key), out_text);
+    case ENTRY_IDENTITY:
+        return finish(identity_pack(&entry->identity), out_text);
     case ENTRY_KIND_COUNT:
         break;
     }
@@ -138,7 +143,7 @@ int codec_encode(const struct entry *entry, char **out_text)
 /* Reading. Each takes what is there and notes damage in *ok, so that a decoder reads as a list of
  * fields. */
 
-static void take_text(const json_t *object, const char *name, char *to, size_t size, bool *ok)
+void codec_take_text(const json_t *object, const char *name, char *to, size_t size, bool *ok)
 {
     const json_t *value = json_object_get(object, name);
     if (value == NULL)
@@ -148,7 +153,7 @@ static void take_text(const json_t *object, const char *name, char *to, size_t s
         *ok = false;
 }
 
-static int64_t take_int(const json_t *object, const char *name, int64_t min, int64_t max, bool *ok)
+int64_t codec_take_int(const json_t *object, const char *name, int64_t min, int64_t max, bool *ok)
 {
     const json_t *value = json_object_get(object, name);
     if (value == NULL)
@@ -163,19 +168,19 @@ static int64_t take_int(const json_t *object, const char *name, int64_t min, int
 
 static uint32_t take_u32(const json_t *object, const char *name, bool *ok)
 {
-    return (uint32_t)take_int(object, name, 0, UINT32_MAX, ok);
+    return (uint32_t)codec_take_int(object, name, 0, UINT32_MAX, ok);
 }
 
 static int64_t take_time(const json_t *object, const char *name, bool *ok)
 {
-    return take_int(object, name, INT64_MIN, INT64_MAX, ok);
+    return codec_take_int(object, name, INT64_MIN, INT64_MAX, ok);
 }
 
-static void take_tags(const json_t *object, struct catalog_tags *tags, bool *ok)
+void codec_take_tags(const json_t *object, const char *name, struct catalog_tags *tags, bool *ok)
 {
     size_t i;
     const json_t *pair;
-    const json_t *list = json_object_get(object, "tags");
+    const json_t *list = json_object_get(object, name);
     json_array_foreach(list, i, pair)
     {
         const char *key = json_string_value(json_array_get(pair, 0));
@@ -187,20 +192,20 @@ static void take_tags(const json_t *object, struct catalog_tags *tags, bool *ok)
 
 static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
 {
-    take_text(object, "id", fs->id, sizeof fs->id, ok);
-    take_text(object, "token", fs->creation_token, sizeof fs->creation_token, ok);
-    take_text(object, "zone", fs->zone_name, sizeof fs->zone_name, ok);
-    fs->state = (enum catalog_state)take_int(object, "state", 0, CATALOG_ERROR, ok);
+    codec_take_text(object, "id", fs->id, sizeof fs->id, ok);
+    codec_take_text(object, "token", fs->creation_token, sizeof fs->creation_token, ok);
+    codec_take_text(object, "zone", fs->zone_name, sizeof fs->zone_name, ok);
+    fs->state = (enum catalog_state)codec_take_int(object, "state", 0, CATALOG_ERROR, ok);
     fs->performance =
-        (enum catalog_performance)take_int(object, "performance", 0, CATALOG_MAX_IO, ok);
+        (enum catalog_performance)codec_take_int(object, "performance", 0, CATALOG_MAX_IO, ok);
     fs->throughput =
-        (enum catalog_throughput)take_int(object, "throughput", 0, CATALOG_ELASTIC, ok);
+        (enum catalog_throughput)codec_take_int(object, "throughput", 0, CATALOG_ELASTIC, ok);
     fs->provisioned_mibps = json_number_value(json_object_get(object, "provisioned_mibps"));
     fs->provisioned_at_ms = take_time(object, "provisioned_at_ms", ok);
     fs->overwrite_protected = json_is_true(json_object_get(object, "overwrite_protected"));
     fs->backup_declined = json_is_true(json_object_get(object, "backup_declined"));
     fs->created_ms = take_time(object, "created_ms", ok);
-    fs->size_bytes = (uint64_t)take_int(object, "size_bytes", 0, INT64_MAX, ok);
+    fs->size_bytes = (uint64_t)codec_take_int(object, "size_bytes", 0, INT64_MAX, ok);
     fs->size_sampled_ms = take_time(object, "size_sampled_ms", ok);
     const json_t *policy = json_object_get(object, "policy");
     if (policy != NULL &&
@@ -208,18 +213,18 @@ static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
             strlen(json_string_value(policy)) != json_string_length(policy) ||
             catalog_fs_set_policy(fs, json_string_value(policy)) < 0))
         *ok = false;
-    take_tags(object, &fs->tags, ok);
+    codec_take_tags(object, "tags", &fs->tags, ok);
 }
 
 static void unpack_mount_target(const json_t *object, struct catalog_mount_target *target, bool *ok)
 {
     char address[INET_ADDRSTRLEN] = "";
-    take_text(object, "id", target->id, sizeof target->id, ok);
-    take_text(object, "fs", target->fs_id, sizeof target->fs_id, ok);
-    take_text(object, "subnet", target->subnet_id, sizeof target->subnet_id, ok);
-    take_text(object, "interface", target->interface_id, sizeof target->interface_id, ok);
-    take_text(object, "address", address, sizeof address, ok);
-    target->state = (enum catalog_state)take_int(object, "state", 0, CATALOG_ERROR, ok);
+    codec_take_text(object, "id", target->id, sizeof target->id, ok);
+    codec_take_text(object, "fs", target->fs_id, sizeof target->fs_id, ok);
+    codec_take_text(object, "subnet", target->subnet_id, sizeof target->subnet_id, ok);
+    codec_take_text(object, "interface", target->interface_id, sizeof target->interface_id, ok);
+    codec_take_text(object, "address", address, sizeof address, ok);
+    target->state = (enum catalog_state)codec_take_int(object, "state", 0, CATALOG_ERROR, ok);
     target->created_ms = take_time(object, "created_ms", ok);
     if (inet_pton(AF_INET, address, &target->address) != 1)
         *ok = false;
@@ -239,13 +244,13 @@ static void unpack_mount_target(const json_t *object, struct catalog_mount_targe
 
 static void unpack_access_point(const json_t *object, struct catalog_access_point *point, bool *ok)
 {
-    take_text(object, "id", point->id, sizeof point->id, ok);
-    take_text(object, "fs", point->fs_id, sizeof point->fs_id, ok);
-    take_text(object, "token", point->client_token, sizeof point->client_token, ok);
-    take_text(object, "path", point->root_path, sizeof point->root_path, ok);
-    point->state = (enum catalog_state)take_int(object, "state", 0, CATALOG_ERROR, ok);
+    codec_take_text(object, "id", point->id, sizeof point->id, ok);
+    codec_take_text(object, "fs", point->fs_id, sizeof point->fs_id, ok);
+    codec_take_text(object, "token", point->client_token, sizeof point->client_token, ok);
+    codec_take_text(object, "path", point->root_path, sizeof point->root_path, ok);
+    point->state = (enum catalog_state)codec_take_int(object, "state", 0, CATALOG_ERROR, ok);
     point->created_ms = take_time(object, "created_ms", ok);
-    take_tags(object, &point->tags, ok);
+    codec_take_tags(object, "tags", &point->tags, ok);
     const json_t *user = json_object_get(object, "user");
     point->has_posix_user = user != NULL;
     point->uid = take_u32(user, "uid", ok);
@@ -254,7 +259,7 @@ static void unpack_access_point(const json_t *object, struct catalog_access_poin
     point->has_creation_info = creation != NULL;
     point->owner_uid = take_u32(creation, "uid", ok);
     point->owner_gid = take_u32(creation, "gid", ok);
-    take_text(creation, "permissions", point->permissions, sizeof point->permissions, ok);
+    codec_take_text(creation, "permissions", point->permissions, sizeof point->permissions, ok);
     size_t i;
     const json_t *gid;
     const json_t *gids = json_object_get(user, "gids");
@@ -271,10 +276,13 @@ static void unpack_access_point(const json_t *object, struct catalog_access_poin
 
 static void unpack_key(const json_t *object, struct catalog_key *key, bool *ok)
 {
-    take_text(object, "id", key->id, sizeof key->id, ok);
-    take_text(object, "secret", key->secret, sizeof key->secret, ok);
-    take_text(object, "user", key->user_name, sizeof key->user_name, ok);
+    codec_take_text(object, "id", key->id, sizeof key->id, ok);
+    codec_take_text(object, "secret", key->secret, sizeof key->secret, ok);
+    codec_take_text(object, "user_id", key->user_id, sizeof key->user_id, ok);
+    codec_take_text(object, "used_service", key->used_service, sizeof key->used_service, ok);
+    key->is_inactive = json_is_true(json_object_get(object, "inactive"));
     key->created_ms = take_time(object, "created_ms", ok);
+    key->used_ms = take_time(object, "used_ms", ok);
 }
 
 int codec_decode(enum entry_kind kind, struct slice text, struct entry **out_entry)
@@ -303,6 +311,9 @@ int codec_decode(enum entry_kind kind, struct slice text, struct entry **out_ent
         break;
     case ENTRY_KEY:
         unpack_key(object, &entry->key, &ok);
+        break;
+    case ENTRY_IDENTITY:
+        identity_unpack(object, &entry->identity, &ok);
         break;
     case ENTRY_KIND_COUNT:
         abort();
@@ -347,8 +358,8 @@ static void take_range(
     const json_t *object, struct in_addr *out_base, unsigned *out_prefix_bits, bool *ok)
 {
     char base[INET_ADDRSTRLEN] = "";
-    take_text(object, "base", base, sizeof base, ok);
-    *out_prefix_bits = (unsigned)take_int(object, "prefix_bits", 8, 28, ok);
+    codec_take_text(object, "base", base, sizeof base, ok);
+    *out_prefix_bits = (unsigned)codec_take_int(object, "prefix_bits", 8, 28, ok);
     if (inet_pton(AF_INET, base, out_base) != 1)
         *ok = false;
 }
@@ -358,10 +369,10 @@ int codec_decode_network(struct slice text, struct catalog *catalog)
     json_t *object = json_loadb((const char *)text.data, text.size, 0, NULL);
     bool ok = json_is_object(object);
     struct catalog_network *network = &catalog->network;
-    take_text(object, "region", catalog->region, sizeof catalog->region, &ok);
-    take_text(object, "account", catalog->account_id, sizeof catalog->account_id, &ok);
-    take_text(object, "vpc", network->vpc_id, sizeof network->vpc_id, &ok);
-    take_text(object, "security_group", network->security_group_id,
+    codec_take_text(object, "region", catalog->region, sizeof catalog->region, &ok);
+    codec_take_text(object, "account", catalog->account_id, sizeof catalog->account_id, &ok);
+    codec_take_text(object, "vpc", network->vpc_id, sizeof network->vpc_id, &ok);
+    codec_take_text(object, "security_group", network->security_group_id,
         sizeof network->security_group_id, &ok);
     take_range(object, &network->base, &network->prefix_bits, &ok);
     size_t i;
@@ -372,13 +383,40 @@ int codec_decode_network(struct slice text, struct catalog *catalog)
     for (i = 0; ok && i < json_array_size(zones); i++) {
         zone = json_array_get(zones, i);
         struct catalog_subnet *subnet = &network->subnets[i];
-        take_text(zone, "name", network->zones[i].name, CATALOG_NAME_SIZE, &ok);
-        take_text(zone, "id", network->zones[i].id, CATALOG_NAME_SIZE, &ok);
-        take_text(zone, "subnet", subnet->id, sizeof subnet->id, &ok);
+        codec_take_text(zone, "name", network->zones[i].name, CATALOG_NAME_SIZE, &ok);
+        codec_take_text(zone, "id", network->zones[i].id, CATALOG_NAME_SIZE, &ok);
+        codec_take_text(zone, "subnet", subnet->id, sizeof subnet->id, &ok);
         take_range(zone, &subnet->base, &subnet->prefix_bits, &ok);
         subnet->zone = &network->zones[i];
         network->zone_count++;
     }
     json_decref(object);
+    return ok ? 0 : -EBADMSG;
+}
+
+int codec_encode_session_secret(const struct catalog *catalog, char **out_text)
+{
+    char hex[2 * CATALOG_SESSION_SECRET_SIZE + 1];
+    for (size_t i = 0; i < CATALOG_SESSION_SECRET_SIZE; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", catalog->session_secret[i]);
+    int err = finish(json_pack("{ss}", "secret", hex), out_text);
+    explicit_bzero(hex, sizeof hex);
+    return err;
+}
+
+int codec_decode_session_secret(struct slice text, struct catalog *catalog)
+{
+    char hex[2 * CATALOG_SESSION_SECRET_SIZE + 1] = "";
+    json_t *object = json_loadb((const char *)text.data, text.size, 0, NULL);
+    bool ok = json_is_object(object);
+    codec_take_text(object, "secret", hex, sizeof hex, &ok);
+    json_decref(object);
+    ok = ok && strlen(hex) == sizeof hex - 1 && strspn(hex, "0123456789abcdef") == sizeof hex - 1;
+    for (size_t i = 0; ok && i < CATALOG_SESSION_SECRET_SIZE; i++) {
+        const char digits[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+        catalog->session_secret[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    catalog->has_session_secret = ok;
+    explicit_bzero(hex, sizeof hex);
     return ok ? 0 : -EBADMSG;
 }

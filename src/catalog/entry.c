@@ -13,7 +13,8 @@ static const struct {
     [ENTRY_FS] = { TABLE_FS, 2 },
     [ENTRY_MOUNT_TARGET] = { TABLE_MOUNT_TARGET, 3 },
     [ENTRY_ACCESS_POINT] = { TABLE_ACCESS_POINT, 3 },
-    [ENTRY_KEY] = { TABLE_KEY, 1 },
+    [ENTRY_KEY] = { TABLE_KEY, 2 },
+    [ENTRY_IDENTITY] = { TABLE_IDENTITY, 2 },
 };
 
 int entry_new(enum entry_kind kind, struct entry **out_entry)
@@ -58,6 +59,9 @@ int entry_clone(const struct entry *entry, struct entry **out_entry)
         break;
     case ENTRY_KEY:
         copy->key = entry->key;
+        break;
+    case ENTRY_IDENTITY:
+        err = identity_copy(&entry->identity, &copy->identity);
         break;
     case ENTRY_KIND_COUNT:
         abort();
@@ -104,6 +108,8 @@ void entry_unref(struct entry *entry)
         catalog_tags_fini(tags);
     if (entry->kind == ENTRY_FS)
         free(entry->fs.policy);
+    if (entry->kind == ENTRY_IDENTITY)
+        identity_fini(&entry->identity);
     if (entry->kind == ENTRY_KEY)
         explicit_bzero(&entry->key, sizeof entry->key);
     free(entry);
@@ -120,6 +126,8 @@ const char *entry_id(const struct entry *entry)
         return entry->access_point.id;
     case ENTRY_KEY:
         return entry->key.id;
+    case ENTRY_IDENTITY:
+        return entry->identity.id;
     case ENTRY_KIND_COUNT:
         break;
     }
@@ -159,6 +167,12 @@ static void set_nodes(struct entry *entry)
         set_node(entry, 2, entry->access_point.fs_id, entry->access_point.client_token);
         break;
     case ENTRY_KEY:
+        set_node(entry, 1, entry->key.user_id, entry->key.id);
+        break;
+    case ENTRY_IDENTITY:
+        identity_fold(entry->identity.name, entry->identity.folded_name);
+        set_node(entry, 1, identity_kind_word(entry->identity.kind), entry->identity.folded_name);
+        break;
     case ENTRY_KIND_COUNT:
         break;
     }

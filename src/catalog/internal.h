@@ -7,14 +7,24 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/lock.h"
+#include "catalog/identities.h"
 #include "catalog/index.h"
 #include "catalog/records.h"
 #include "catalog/store.h"
 
 #define ENTRY_NODES_MAX 3
 
-enum entry_kind { ENTRY_FS, ENTRY_MOUNT_TARGET, ENTRY_ACCESS_POINT, ENTRY_KEY, ENTRY_KIND_COUNT };
+enum entry_kind {
+    ENTRY_FS,
+    ENTRY_MOUNT_TARGET,
+    ENTRY_ACCESS_POINT,
+    ENTRY_KEY,
+    ENTRY_IDENTITY,
+    ENTRY_KIND_COUNT
+};
 
 /* The indexes; those of one kind stand together, the one by id first. */
 enum table {
@@ -27,6 +37,9 @@ enum table {
     TABLE_ACCESS_POINT_FS,    /* file system, id */
     TABLE_ACCESS_POINT_TOKEN, /* file system, token */
     TABLE_KEY,
+    TABLE_KEY_USER, /* user id, id */
+    TABLE_IDENTITY,
+    TABLE_IDENTITY_NAME, /* word of its kind, name in lower case */
     TABLE_COUNT
 };
 
@@ -42,6 +55,7 @@ struct entry {
         struct catalog_mount_target mount_target;
         struct catalog_access_point access_point;
         struct catalog_key key;
+        struct catalog_identity identity;
     };
 };
 
@@ -58,6 +72,8 @@ struct catalog {
     struct catalog_network network;
     char region[CATALOG_NAME_SIZE];
     char account_id[CATALOG_NAME_SIZE];
+    uint8_t session_secret[CATALOG_SESSION_SECRET_SIZE];
+    bool has_session_secret; /* catalogs of format 1 have none until they are opened */
     _Atomic uint64_t generation;
     struct mutex change_lock; /* held by the one change that runs; taken before tables->lock */
     bool broken; /* guarded by change_lock; a write failed, so memory and disk may differ */
@@ -80,7 +96,44 @@ void tables_insert(struct tables *tables, struct entry *entry) REQUIRES(tables->
 /* Takes an entry out; the caller then owns the reference. */
 void tables_remove(struct tables *tables, struct entry *entry) REQUIRES(tables->lock);
 
+/* records.c */
+/* Which entries of a table: those whose first key is `major` and whose second is greater than `after`; with `major`
+ * NULL those whose first key is greater. */
+struct range {
+    enum table table;
+    unsigned slot; /* of that table's node in an entry */
+    const char *major;
+    const char *after;
+};
+/* The entry whose node `slot` has this key in `table`, with a reference, or NULL. */
+struct entry *tables_get(const struct catalog *catalog, enum table table, unsigned slot,
+    const char *major, const char *minor);
+/* Calls `add` with each entry of the range, at most `max`, each with a reference. Gives how many. */
+size_t tables_list(const struct catalog *catalog, const struct range *range, size_t max,
+    void (*add)(void *out_list, size_t i, const struct entry *entry), void *out_list);
+/* The entry around a record that was given out, which is const only for those who got it. */
+struct entry *entry_around(const void *record, size_t offset);
+
+/* identities.c */
+const char *identity_kind_word(enum catalog_identity_kind kind);
+MUST_CHECK int identity_kind_parse(const char *word, enum catalog_identity_kind *out_kind);
+void identity_fold(const char *name, char out_folded[CATALOG_IAM_NAME_SIZE]);
+/* Copies what it owns, too. Errors: -ENOMEM; identity_fini() is due all the same. */
+MUST_CHECK int identity_copy(const struct catalog_identity *from, struct catalog_identity *to);
+void identity_fini(struct catalog_identity *identity);
+
+/* codec_identity.c */
+/* NULL: no memory. */
+json_t *identity_pack(const struct catalog_identity *identity);
+void identity_unpack(const json_t *object, struct catalog_identity *identity, bool *ok);
+
 /* codec.c */
+/* Taking fields: one that is missing leaves what was there; damage is noted in *ok. */
+void codec_take_text(const json_t *object, const char *name, char *to, size_t size, bool *ok);
+int64_t codec_take_int(const json_t *object, const char *name, int64_t min, int64_t max, bool *ok);
+/* Tags, as a list of [key, value], which keeps their order. */
+json_t *codec_pack_tags(const struct catalog_tags *tags);
+void codec_take_tags(const json_t *object, const char *name, struct catalog_tags *tags, bool *ok);
 /* The letter that the keys of this kind begin with on disk. */
 char codec_letter(enum entry_kind kind);
 /* The record as JSON; the caller frees *out_text. Errors: -ENOMEM. */
@@ -88,6 +141,8 @@ MUST_CHECK int codec_encode(const struct entry *entry, char **out_text);
 /* Errors: -EBADMSG: not a record of this kind; -ENOMEM. */
 MUST_CHECK int codec_decode(enum entry_kind kind, struct slice text, struct entry **out_entry);
 MUST_CHECK int codec_encode_network(const struct catalog *catalog, char **out_text);
+MUST_CHECK int codec_encode_session_secret(const struct catalog *catalog, char **out_text);
+MUST_CHECK int codec_decode_session_secret(struct slice text, struct catalog *catalog);
 /* Fills in network, region and account. Errors: -EBADMSG. */
 MUST_CHECK int codec_decode_network(struct slice text, struct catalog *catalog);
 

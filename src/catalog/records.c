@@ -23,8 +23,7 @@ const char *catalog_account_id(const struct catalog *catalog)
     return catalog->account_id;
 }
 
-/* The entry whose node `slot` has this key in `table`, with a reference, or NULL. */
-static struct entry *get(const struct catalog *catalog, enum table table, unsigned slot,
+struct entry *tables_get(const struct catalog *catalog, enum table table, unsigned slot,
     const char *major, const char *minor)
 {
     struct tables *tables = catalog->tables;
@@ -37,8 +36,7 @@ static struct entry *get(const struct catalog *catalog, enum table table, unsign
     return entry;
 }
 
-/* The entry around a record that was given out, which is const only for those who got it. */
-static struct entry *entry_around(const void *record, size_t offset)
+struct entry *entry_around(const void *record, size_t offset)
 {
     union {
         const void *given;
@@ -49,13 +47,13 @@ static struct entry *entry_around(const void *record, size_t offset)
 
 const struct catalog_fs *catalog_fs_get(const struct catalog *catalog, const char *id)
 {
-    const struct entry *entry = get(catalog, TABLE_FS, 0, id, "");
+    const struct entry *entry = tables_get(catalog, TABLE_FS, 0, id, "");
     return entry == NULL ? NULL : &entry->fs;
 }
 
 const struct catalog_fs *catalog_fs_get_by_token(const struct catalog *catalog, const char *token)
 {
-    const struct entry *entry = get(catalog, TABLE_FS_TOKEN, 1, token, "");
+    const struct entry *entry = tables_get(catalog, TABLE_FS_TOKEN, 1, token, "");
     return entry == NULL ? NULL : &entry->fs;
 }
 
@@ -68,7 +66,7 @@ void catalog_fs_put(const struct catalog_fs *fs)
 const struct catalog_mount_target *catalog_mount_target_get(
     const struct catalog *catalog, const char *id)
 {
-    const struct entry *entry = get(catalog, TABLE_MOUNT_TARGET, 0, id, "");
+    const struct entry *entry = tables_get(catalog, TABLE_MOUNT_TARGET, 0, id, "");
     return entry == NULL ? NULL : &entry->mount_target;
 }
 
@@ -77,7 +75,7 @@ const struct catalog_mount_target *catalog_mount_target_get_by_address(
 {
     char key[9];
     address_to_key(address, key);
-    const struct entry *entry = get(catalog, TABLE_MOUNT_TARGET_ADDRESS, 2, key, "");
+    const struct entry *entry = tables_get(catalog, TABLE_MOUNT_TARGET_ADDRESS, 2, key, "");
     return entry == NULL ? NULL : &entry->mount_target;
 }
 
@@ -90,14 +88,14 @@ void catalog_mount_target_put(const struct catalog_mount_target *target)
 const struct catalog_access_point *catalog_access_point_get(
     const struct catalog *catalog, const char *id)
 {
-    const struct entry *entry = get(catalog, TABLE_ACCESS_POINT, 0, id, "");
+    const struct entry *entry = tables_get(catalog, TABLE_ACCESS_POINT, 0, id, "");
     return entry == NULL ? NULL : &entry->access_point;
 }
 
 const struct catalog_access_point *catalog_access_point_get_by_token(
     const struct catalog *catalog, const char *fs_id, const char *token)
 {
-    const struct entry *entry = get(catalog, TABLE_ACCESS_POINT_TOKEN, 2, fs_id, token);
+    const struct entry *entry = tables_get(catalog, TABLE_ACCESS_POINT_TOKEN, 2, fs_id, token);
     return entry == NULL ? NULL : &entry->access_point;
 }
 
@@ -109,7 +107,7 @@ void catalog_access_point_put(const struct catalog_access_point *point)
 
 const struct catalog_key *catalog_key_get(const struct catalog *catalog, const char *id)
 {
-    const struct entry *entry = get(catalog, TABLE_KEY, 0, id, "");
+    const struct entry *entry = tables_get(catalog, TABLE_KEY, 0, id, "");
     return entry == NULL ? NULL : &entry->key;
 }
 
@@ -119,28 +117,18 @@ void catalog_key_put(const struct catalog_key *key)
         entry_unref(entry_around(key, offsetof(struct entry, key)));
 }
 
-/* Where a list begins: after `after_id`, in the table of all or in that of one file system. */
-struct range {
-    enum table table;
-    unsigned slot;     /* of that table's node in an entry */
-    const char *fs_id; /* NULL: of all */
-    const char *after_id;
-};
-
-/* Calls `add` with each entry of the range, at most `max`, each with a reference. Gives how many.
- */
-static size_t list(const struct catalog *catalog, const struct range *range, size_t max,
+size_t tables_list(const struct catalog *catalog, const struct range *range, size_t max,
     void (*add)(void *out_list, size_t i, const struct entry *entry), void *out_list)
 {
     struct tables *tables = catalog->tables;
-    const char *major = range->fs_id != NULL ? range->fs_id : range->after_id;
-    const char *minor = range->fs_id != NULL ? range->after_id : "";
+    const char *major = range->major != NULL ? range->major : range->after;
+    const char *minor = range->major != NULL ? range->after : "";
     size_t count = 0;
     rwlock_read_lock(&tables->lock);
     struct catalog_index_node *node =
         catalog_index_after(&tables->indexes[range->table], major, minor);
     for (; node != NULL && count < max; node = node->next[0]) {
-        if (range->fs_id != NULL && strcmp(node->major, range->fs_id) != 0)
+        if (range->major != NULL && strcmp(node->major, range->major) != 0)
             break;
         struct entry *entry = CONTAINER_OF(node - range->slot, struct entry, nodes[0]);
         entry_ref(entry);
@@ -158,8 +146,8 @@ static void add_fs(void *out_list, size_t i, const struct entry *entry)
 size_t catalog_fs_list(const struct catalog *catalog, const char *after_id, size_t max,
     const struct catalog_fs **out_list)
 {
-    struct range range = { .table = TABLE_FS, .after_id = after_id };
-    return list(catalog, &range, max, add_fs, out_list);
+    struct range range = { .table = TABLE_FS, .after = after_id };
+    return tables_list(catalog, &range, max, add_fs, out_list);
 }
 
 static void add_mount_target(void *out_list, size_t i, const struct entry *entry)
@@ -173,10 +161,10 @@ size_t catalog_mount_target_list(const struct catalog *catalog, const char *fs_i
     struct range range = {
         .table = fs_id != NULL ? TABLE_MOUNT_TARGET_FS : TABLE_MOUNT_TARGET,
         .slot = fs_id != NULL ? 1 : 0,
-        .fs_id = fs_id,
-        .after_id = after_id,
+        .major = fs_id,
+        .after = after_id,
     };
-    return list(catalog, &range, max, add_mount_target, out_list);
+    return tables_list(catalog, &range, max, add_mount_target, out_list);
 }
 
 static void add_access_point(void *out_list, size_t i, const struct entry *entry)
@@ -190,10 +178,10 @@ size_t catalog_access_point_list(const struct catalog *catalog, const char *fs_i
     struct range range = {
         .table = fs_id != NULL ? TABLE_ACCESS_POINT_FS : TABLE_ACCESS_POINT,
         .slot = fs_id != NULL ? 1 : 0,
-        .fs_id = fs_id,
-        .after_id = after_id,
+        .major = fs_id,
+        .after = after_id,
     };
-    return list(catalog, &range, max, add_access_point, out_list);
+    return tables_list(catalog, &range, max, add_access_point, out_list);
 }
 
 static void add_key(void *out_list, size_t i, const struct entry *entry)
@@ -204,8 +192,8 @@ static void add_key(void *out_list, size_t i, const struct entry *entry)
 size_t catalog_key_list(const struct catalog *catalog, const char *after_id, size_t max,
     const struct catalog_key **out_list)
 {
-    struct range range = { .table = TABLE_KEY, .after_id = after_id };
-    return list(catalog, &range, max, add_key, out_list);
+    struct range range = { .table = TABLE_KEY, .after = after_id };
+    return tables_list(catalog, &range, max, add_key, out_list);
 }
 
 size_t catalog_fs_count(const struct catalog *catalog)

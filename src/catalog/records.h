@@ -110,8 +110,12 @@ struct catalog_access_point {
 struct catalog_key {
     char id[CATALOG_ID_SIZE];
     char secret[CATALOG_NAME_SIZE];
-    char user_name[CATALOG_NAME_SIZE]; /* "root": the administrator */
+    char user_id
+        [CATALOG_ID_SIZE]; /* catalog/identities.h; "": the account's root, the administrator */
+    bool is_inactive;
     int64_t created_ms;
+    int64_t used_ms; /* last use, to about a quarter of an hour; 0: never */
+    char used_service[CATALOG_NAME_SIZE];
 };
 
 /* The default network. Made at the first start; never changes while the catalog is open, so it is

@@ -338,6 +338,7 @@ static void on_request(
     json_decref(call.output);
     json_decref(call.error_fields);
     json_decref(call.body);
+    auth_result_fini(&call.who);
     arena_fini(&call.arena);
 }
 

@@ -34,6 +34,10 @@ enum api_error_id service_auth_error(const struct service *service, enum auth_fa
         if (is_ec2)
             return API_QUERY_AUTH_FAILURE;
         return is_query ? API_QUERY_INVALID_CLIENT_TOKEN_ID : API_UNRECOGNIZED_CLIENT;
+    case AUTH_EXPIRED_TOKEN:
+        if (is_ec2)
+            return API_QUERY_REQUEST_EXPIRED;
+        return is_query ? API_QUERY_EXPIRED_TOKEN : API_EXPIRED_TOKEN;
     case AUTH_BAD_SIGNATURE:
     case AUTH_BAD_SCOPE:
     case AUTH_SKEWED:

@@ -78,7 +78,7 @@ static void the_first_start_makes_a_key_that_stays(void **state)
     const struct catalog_key *key = catalog_key_get(f->catalog, first.key_id);
     assert_non_null(key);
     assert_string_equal(key->secret, first.secret);
-    assert_string_equal(key->user_name, "root");
+    assert_string_equal(key->user_id, ""); /* the root of the account */
     catalog_key_put(key);
 }
 

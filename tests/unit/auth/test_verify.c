@@ -94,6 +94,8 @@ static void expect(const struct fixture *f, const struct attempt *attempt,
         fail_msg("message is: %s", result.message);
     assert_int_equal(result.failure, failure);
     assert_string_equal(result.user_name, failure == AUTH_OK ? "root" : "");
+    assert_true((result.principal != NULL) == (failure == AUTH_OK));
+    auth_result_fini(&result);
 }
 
 static void a_right_signature_passes(void **state)

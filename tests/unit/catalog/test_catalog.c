@@ -411,8 +411,8 @@ static int open_with(struct fixture *f, const char *key, const char *value)
 static void a_newer_format_is_refused(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(open_with(f, "V", "{\"format\":2}"), -EPROTO);
-    assert_non_null(strstr(f->reason, "has format 2"));
+    assert_int_equal(open_with(f, "V", "{\"format\":3}"), -EPROTO);
+    assert_non_null(strstr(f->reason, "has format 3"));
 }
 
 static void damaged_records_are_refused(void **state)
