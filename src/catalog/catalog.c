@@ -307,6 +307,16 @@ enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const cha
     return profile;
 }
 
+bool catalog_fs_is_read_only(const struct catalog *catalog, const char *fs_id)
+{
+    struct tables *tables = catalog->tables;
+    rwlock_read_lock(&tables->lock);
+    const struct entry *entry = tables_find(tables, ENTRY_FS, fs_id);
+    bool is_read_only = entry != NULL && entry->fs.replication.is_destination;
+    rwlock_read_unlock(&tables->lock);
+    return is_read_only;
+}
+
 void catalog_arn(
     const struct catalog *catalog, const char *kind, const char *id, char out_arn[CATALOG_ARN_SIZE])
 {

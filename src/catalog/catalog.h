@@ -48,6 +48,9 @@ MUST_CHECK int catalog_profile_parse(const char *name, enum catalog_profile *out
 /* What the file system's record says; CATALOG_PROFILE_DEFAULT also when there is none. */
 enum catalog_profile catalog_fs_profile(const struct catalog *catalog, const char *fs_id);
 
+/* Whether nobody may write to it, because it is the destination of a replication. */
+bool catalog_fs_is_read_only(const struct catalog *catalog, const char *fs_id);
+
 /* The file system's policy, a copy that the caller frees; NULL: it has none. Errors: -ENOMEM. */
 MUST_CHECK int catalog_fs_policy(
     const struct catalog *catalog, const char *fs_id, char **out_policy);

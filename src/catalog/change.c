@@ -128,11 +128,14 @@ static bool alters_exports(const struct staged *item)
 {
     const struct entry *entry = item->after != NULL ? item->after : item->before;
     assert(entry != NULL);
-    if (item->before != NULL && item->after != NULL && entry->kind == ENTRY_FS)
+    if (item->before != NULL && item->after != NULL && entry->kind == ENTRY_FS) {
         return item->before->fs.state != item->after->fs.state ||
+               item->before->fs.replication.is_destination !=
+                   item->after->fs.replication.is_destination ||
                !same_text(item->before->fs.policy, item->after->fs.policy) ||
                catalog_tags_profile(&item->before->fs.tags) !=
                    catalog_tags_profile(&item->after->fs.tags);
+    }
     if (entry->kind == ENTRY_KEY) /* whether it may be used, for connections that it opened */
         return item->before != NULL && (item->after == NULL || item->before->key.is_inactive !=
                                                                    item->after->key.is_inactive);

@@ -52,18 +52,50 @@ json_t *codec_pack_tags(const struct catalog_tags *tags)
     return list;
 }
 
+/* Lifecycle policies as a list of [transition, days]. */
+static json_t *pack_lifecycle(const struct catalog_lifecycle *lifecycle)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < lifecycle->count; i++) {
+        json_t *pair = json_pack("[iI]", (int)lifecycle->policies[i].transition,
+            (json_int_t)lifecycle->policies[i].days);
+        if (json_array_append_new(list, pair) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* What most file systems do not have stands in the record of those that do. */
+static int pack_fs_options(const struct catalog_fs *fs, json_t *object)
+{
+    int err = 0;
+    if (fs->policy != NULL)
+        err |= json_object_set_new(object, "policy", json_string(fs->policy));
+    if (fs->lifecycle.count > 0)
+        err |= json_object_set_new(object, "lifecycle", pack_lifecycle(&fs->lifecycle));
+    const struct catalog_replication *replication = &fs->replication;
+    if (replication->status != CATALOG_REPLICATION_NONE) {
+        json_t *pair = json_pack("{si sb ss ss ss sI}", "status", (int)replication->status,
+            "is_destination", (int)replication->is_destination, "peer", replication->peer_id,
+            "original", replication->original_id, "role", replication->role_arn, "created_ms",
+            (json_int_t)replication->created_ms);
+        err |= json_object_set_new(object, "replication", pair);
+    }
+    return err;
+}
+
 static json_t *pack_fs(const struct catalog_fs *fs)
 {
-    json_t *object = json_pack("{ss ss ss si si si sf sI sb sb sI sI sI so}", "id", fs->id, "token",
+    json_t *object = json_pack("{ss ss ss si si si sf sI sb si sI sI sI so}", "id", fs->id, "token",
         fs->creation_token, "zone", fs->zone_name, "state", (int)fs->state, "performance",
         (int)fs->performance, "throughput", (int)fs->throughput, "provisioned_mibps",
         fs->provisioned_mibps, "provisioned_at_ms", (json_int_t)fs->provisioned_at_ms,
-        "overwrite_protected", (int)fs->overwrite_protected, "backup_declined",
-        (int)fs->backup_declined, "created_ms", (json_int_t)fs->created_ms, "size_bytes",
-        (json_int_t)fs->size_bytes, "size_sampled_ms", (json_int_t)fs->size_sampled_ms, "tags",
-        codec_pack_tags(&fs->tags));
-    if (object != NULL && fs->policy != NULL &&
-        json_object_set_new(object, "policy", json_string(fs->policy)) < 0) {
+        "overwrite_protected", (int)fs->overwrite_protected, "backup", (int)fs->backup,
+        "created_ms", (json_int_t)fs->created_ms, "size_bytes", (json_int_t)fs->size_bytes,
+        "size_sampled_ms", (json_int_t)fs->size_sampled_ms, "tags", codec_pack_tags(&fs->tags));
+    if (object != NULL && pack_fs_options(fs, object) < 0) {
         json_decref(object);
         return NULL;
     }
@@ -190,6 +222,42 @@ void codec_take_tags(const json_t *object, const char *name, struct catalog_tags
     }
 }
 
+static void take_lifecycle(const json_t *object, struct catalog_lifecycle *lifecycle, bool *ok)
+{
+    size_t i;
+    const json_t *pair;
+    const json_t *list = json_object_get(object, "lifecycle");
+    json_array_foreach(list, i, pair)
+    {
+        json_int_t transition = json_integer_value(json_array_get(pair, 0));
+        json_int_t days = json_integer_value(json_array_get(pair, 1));
+        if (i >= CATALOG_TRANSITIONS_MAX || json_array_size(pair) != 2 || transition < 0 ||
+            transition > CATALOG_TO_PRIMARY || days < 0 || days > UINT32_MAX) {
+            *ok = false;
+            return;
+        }
+        lifecycle->policies[i].transition = (enum catalog_transition)transition;
+        lifecycle->policies[i].days = (uint32_t)days;
+        lifecycle->count = i + 1;
+    }
+}
+
+static void take_replication(
+    const json_t *object, struct catalog_replication *replication, bool *ok)
+{
+    const json_t *pair = json_object_get(object, "replication");
+    if (pair == NULL)
+        return;
+    replication->status = (enum catalog_replication_status)codec_take_int(
+        pair, "status", CATALOG_REPLICATION_ENABLING, CATALOG_REPLICATION_DELETING, ok);
+    replication->is_destination = json_is_true(json_object_get(pair, "is_destination"));
+    codec_take_text(pair, "peer", replication->peer_id, sizeof replication->peer_id, ok);
+    codec_take_text(
+        pair, "original", replication->original_id, sizeof replication->original_id, ok);
+    codec_take_text(pair, "role", replication->role_arn, sizeof replication->role_arn, ok);
+    replication->created_ms = take_time(pair, "created_ms", ok);
+}
+
 static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
 {
     codec_take_text(object, "id", fs->id, sizeof fs->id, ok);
@@ -203,7 +271,12 @@ static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
     fs->provisioned_mibps = json_number_value(json_object_get(object, "provisioned_mibps"));
     fs->provisioned_at_ms = take_time(object, "provisioned_at_ms", ok);
     fs->overwrite_protected = json_is_true(json_object_get(object, "overwrite_protected"));
-    fs->backup_declined = json_is_true(json_object_get(object, "backup_declined"));
+    fs->backup =
+        (enum catalog_backup)codec_take_int(object, "backup", 0, CATALOG_BACKUP_DISABLED, ok);
+    if (json_is_true(json_object_get(object, "backup_declined"))) /* of earlier releases */
+        fs->backup = CATALOG_BACKUP_DISABLED;
+    take_lifecycle(object, &fs->lifecycle, ok);
+    take_replication(object, &fs->replication, ok);
     fs->created_ms = take_time(object, "created_ms", ok);
     fs->size_bytes = (uint64_t)codec_take_int(object, "size_bytes", 0, INT64_MAX, ok);
     fs->size_sampled_ms = take_time(object, "size_sampled_ms", ok);

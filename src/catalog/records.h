@@ -16,6 +16,7 @@
 #define CATALOG_SECURITY_GROUPS_MAX 5
 #define CATALOG_ZONES_MAX           6
 #define CATALOG_REASON_SIZE         512
+#define CATALOG_ROLE_ARN_SIZE       128
 #define CATALOG_POLICY_SIZE_MAX     20000 /* EFS: "File system policy size limit" */
 
 /* One enum for all kinds, as in the API: LifeCycleState. */
@@ -55,8 +56,50 @@ MUST_CHECK int catalog_tags_set(struct catalog_tags *tags, const char *key, cons
 /* Whether there was one. */
 bool catalog_tags_remove(struct catalog_tags *tags, const char *key);
 void catalog_tags_fini(struct catalog_tags *tags);
+/* How many count towards CATALOG_TAGS_MAX: all but the system's, which begin with "aws:". */
+size_t catalog_tags_user_count(const struct catalog_tags *tags);
 /* What CATALOG_PROFILE_TAG says. */
 enum catalog_profile catalog_tags_profile(const struct catalog_tags *tags);
+
+/* One policy of a lifecycle configuration. */
+enum catalog_transition { CATALOG_TO_IA, CATALOG_TO_ARCHIVE, CATALOG_TO_PRIMARY };
+#define CATALOG_TRANSITIONS_MAX 3
+
+struct catalog_lifecycle {
+    size_t count;
+    struct {
+        enum catalog_transition transition;
+        uint32_t days; /* without access; 0 for CATALOG_TO_PRIMARY, which the first access makes */
+    } policies[CATALOG_TRANSITIONS_MAX]; /* in the order in which they were put */
+};
+
+/* The automatic backup of a file system. A record of what was asked for: no backup is made yet. */
+enum catalog_backup {
+    CATALOG_BACKUP_NONE, /* never set */
+    CATALOG_BACKUP_ENABLING,
+    CATALOG_BACKUP_ENABLED,
+    CATALOG_BACKUP_DISABLING,
+    CATALOG_BACKUP_DISABLED,
+};
+#define CATALOG_BACKUP_TAG "aws:elasticfilesystem:default-backup" /* "enabled" while it is */
+
+/* A file system's side of a replication, of which it is in one at most. Nothing is copied yet: CATALOG_REPLICATION_ERROR
+ * is what it comes to. */
+enum catalog_replication_status {
+    CATALOG_REPLICATION_NONE,
+    CATALOG_REPLICATION_ENABLING,
+    CATALOG_REPLICATION_ERROR,
+    CATALOG_REPLICATION_DELETING,
+};
+
+struct catalog_replication {
+    enum catalog_replication_status status; /* the same on both sides */
+    bool is_destination;                    /* read-only for as long as it is one */
+    char peer_id[CATALOG_ID_SIZE];          /* the file system on the other side */
+    char original_id[CATALOG_ID_SIZE];      /* OriginalSourceFileSystemArn: the first source */
+    char role_arn[CATALOG_ROLE_ARN_SIZE];   /* as given; empty: none */
+    int64_t created_ms;
+};
 
 struct catalog_fs {
     char id[CATALOG_ID_SIZE];
@@ -68,9 +111,11 @@ struct catalog_fs {
     double provisioned_mibps;  /* in CATALOG_PROVISIONED only; else 0 */
     int64_t provisioned_at_ms; /* when that mode was entered or its amount changed; 0: never */
     bool overwrite_protected;  /* ReplicationOverwriteProtection */
-    bool backup_declined; /* PutBackupPolicy with DISABLED; without it there is no backup policy */
-    int64_t created_ms;   /* since 1970, as all times here */
-    uint64_t size_bytes;  /* metered size at the last sample */
+    enum catalog_backup backup;
+    struct catalog_lifecycle lifecycle;
+    struct catalog_replication replication;
+    int64_t created_ms;  /* since 1970, as all times here */
+    uint64_t size_bytes; /* metered size at the last sample */
     int64_t size_sampled_ms;
     char *policy; /* the file system policy, as it was put: JSON; NULL: none. Owned by the record */
     struct catalog_tags tags;

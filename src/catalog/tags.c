@@ -2,6 +2,7 @@
  * catalog/tags.c - tags, and the names of the states and modes (room: catalog).
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "catalog/records.h"
 
@@ -137,6 +138,14 @@ bool catalog_tags_remove(struct catalog_tags *tags, const char *key)
     tags->count--;
     memmove(&tags->items[i], &tags->items[i + 1], (tags->count - i) * sizeof *tags->items);
     return true;
+}
+
+size_t catalog_tags_user_count(const struct catalog_tags *tags)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tags->count; i++)
+        count += strncasecmp(tags->items[i].key, "aws:", 4) != 0;
+    return count;
 }
 
 void catalog_tags_fini(struct catalog_tags *tags)

@@ -4,13 +4,13 @@
  */
 #include "base/text.h"
 #include "control/actions.h"
+#include "control/file_systems.h"
 #include "control/input.h"
 #include "control/render.h"
 #include "control/worker.h"
 
 #define FILE_SYSTEMS_MAX      1000 /* EFS: quotas, per account and region */
 #define PROVISIONED_MIBPS_MAX 3414 /* EFS: quotas, the highest of all regions */
-#define NEW_SIZE_BYTES        6144 /* the root directory, as EFS meters it */
 #define DAY_MS                INT64_C(86400000)
 
 struct create_fs {
@@ -21,7 +21,8 @@ struct create_fs {
     enum catalog_throughput throughput;
     double mibps;
     const struct catalog_zone *zone; /* NULL: in all zones */
-    struct catalog_tags tags;        /* moved into the record */
+    bool backup;
+    struct catalog_tags tags; /* moved into the record */
 };
 
 /* What mode and amount go together; the same for Create and Update. */
@@ -74,16 +75,16 @@ static const struct api_error *take_modes(struct api_call *call, struct create_f
     return check_throughput(call, create->throughput, create->performance, create->mibps);
 }
 
-/* What cannot be had yet is refused: data that is said to be encrypted or backed up has to be. */
-static const struct api_error *take_protection(struct api_call *call)
+/* What cannot be had yet is refused: data that is said to be encrypted has to be. A backup policy is a record, as
+ * PutBackupPolicy's: EFS has it on unless told otherwise for One Zone file systems. */
+static const struct api_error *take_protection(struct api_call *call, struct create_fs *create)
 {
     const struct input_text key_rule = { "KmsKeyId", false, 1, 2048 };
     bool encrypted = false;
-    bool backup = false;
     const char *key = NULL;
     const struct api_error *error = input_bool(call, "Encrypted", &encrypted);
     if (error == NULL)
-        error = input_bool(call, "Backup", &backup);
+        error = input_bool(call, "Backup", &create->backup);
     if (error == NULL)
         error = input_string(call, &key_rule, &key);
     if (error != NULL)
@@ -95,10 +96,6 @@ static const struct api_error *take_protection(struct api_call *call)
         return api_fail(call, API_BAD_REQUEST,
             "Encryption at rest is not available in this release: create the file system with "
             "Encrypted set to false, on a disk that is encrypted itself if need be.");
-    if (backup)
-        return api_fail(call, API_BAD_REQUEST,
-            "Automatic backups are not available in this release: create the file system with "
-            "Backup set to false.");
     return NULL;
 }
 
@@ -130,6 +127,34 @@ static int refuse_token(struct api_call *call, const struct catalog_fs *existing
     return err;
 }
 
+void file_systems_init(struct catalog_fs *fs, const char *id, int64_t now_ms)
+{
+    int err = text_copy(fs->id, sizeof fs->id, id);
+    assert(err == 0); /* made by api_make_id() */
+    fs->state = CATALOG_CREATING;
+    fs->overwrite_protected = true; /* EFS: enabled by default */
+    fs->created_ms = now_ms;
+    fs->size_bytes = FILE_SYSTEMS_NEW_BYTES;
+    fs->size_sampled_ms = now_ms;
+}
+
+int file_systems_check_quota(struct api_call *call)
+{
+    if (catalog_fs_count(call->context->catalog) < FILE_SYSTEMS_MAX)
+        return 0;
+    return api_refuse(call, API_FILE_SYSTEM_LIMIT_EXCEEDED,
+        "The maximum number of file systems (%d) has been reached.", FILE_SYSTEMS_MAX);
+}
+
+int file_systems_check_available(struct api_call *call, const struct catalog_fs *fs)
+{
+    if (fs->state == CATALOG_AVAILABLE)
+        return 0;
+    return api_refuse(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
+        "File system '%s' is in the life cycle state '%s', not 'available'.", fs->id,
+        catalog_state_name(fs->state));
+}
+
 static int make_fs(struct catalog_change *change, void *context)
 {
     struct create_fs *create = context;
@@ -138,27 +163,22 @@ static int make_fs(struct catalog_change *change, void *context)
     const struct catalog_fs *existing = catalog_fs_get_by_token(catalog, create->token);
     if (existing != NULL)
         return refuse_token(call, existing);
-    if (catalog_fs_count(catalog) >= FILE_SYSTEMS_MAX)
-        return api_refuse(call, API_FILE_SYSTEM_LIMIT_EXCEEDED,
-            "The maximum number of file systems (%d) has been reached.", FILE_SYSTEMS_MAX);
-    struct catalog_fs *fs;
-    int err = catalog_add_fs(change, &fs);
-    if (err < 0)
+    struct catalog_fs *fs = NULL;
+    int err = file_systems_check_quota(call);
+    if (err == 0)
+        err = catalog_add_fs(change, &fs);
+    if (err != 0)
         return err;
-    memcpy(fs->id, create->id, sizeof fs->id);
+    file_systems_init(fs, create->id, call->now_ms);
     err = text_copy(fs->creation_token, sizeof fs->creation_token, create->token);
     assert(err == 0); /* checked by input_string() */
-    fs->state = CATALOG_CREATING;
     fs->performance = create->performance;
     fs->throughput = create->throughput;
     fs->provisioned_mibps = create->mibps;
     fs->provisioned_at_ms = create->throughput == CATALOG_PROVISIONED ? call->now_ms : 0;
-    fs->overwrite_protected = true; /* EFS: enabled by default */
+    fs->backup = create->backup ? CATALOG_BACKUP_ENABLING : CATALOG_BACKUP_NONE;
     if (create->zone != NULL)
         memcpy(fs->zone_name, create->zone->name, sizeof fs->zone_name);
-    fs->created_ms = call->now_ms;
-    fs->size_bytes = NEW_SIZE_BYTES;
-    fs->size_sampled_ms = call->now_ms;
     fs->tags = create->tags;
     create->tags = (struct catalog_tags){ 0 };
     return 0;
@@ -184,9 +204,10 @@ const struct api_error *api_create_file_system(struct api_call *call)
     if (error == NULL)
         error = take_modes(call, &create);
     if (error == NULL)
-        error = take_protection(call);
-    if (error == NULL)
         error = take_zone(call, &create);
+    create.backup = create.zone != NULL;
+    if (error == NULL)
+        error = take_protection(call, &create);
     if (error == NULL)
         error = input_tags(call, false, &create.tags);
     if (error == NULL)
@@ -291,6 +312,15 @@ static int check_day(struct update_fs *update, const struct catalog_fs *fs,
     return 0;
 }
 
+static bool has_archive(const struct catalog_fs *fs)
+{
+    for (size_t i = 0; i < fs->lifecycle.count; i++) {
+        if (fs->lifecycle.policies[i].transition == CATALOG_TO_ARCHIVE)
+            return true;
+    }
+    return false;
+}
+
 static int change_throughput(struct catalog_change *change, void *context)
 {
     struct update_fs *update = context;
@@ -302,16 +332,19 @@ static int change_throughput(struct catalog_change *change, void *context)
             call, API_FILE_SYSTEM_NOT_FOUND, "File system '%s' does not exist.", update->id);
     if (err < 0)
         return err;
-    if (fs->state != CATALOG_AVAILABLE)
-        return api_refuse(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
-            "File system '%s' is in the life cycle state '%s', not 'available'.", fs->id,
-            catalog_state_name(fs->state));
+    err = file_systems_check_available(call, fs);
+    if (err < 0)
+        return err;
     enum catalog_throughput mode = update->has_mode ? update->mode : fs->throughput;
     double mibps = update->mibps;
     if (mibps == 0 && mode == CATALOG_PROVISIONED && fs->throughput == CATALOG_PROVISIONED)
         mibps = fs->provisioned_mibps;
     if (check_throughput(call, mode, fs->performance, mibps) != NULL)
         return -ECANCELED;
+    if (mode != CATALOG_ELASTIC && has_archive(fs))
+        return api_refuse(call, API_BAD_REQUEST,
+            "The lifecycle configuration has TransitionToArchive, which needs elastic throughput: "
+            "take it out first.");
     err = check_day(update, fs, mode, mibps);
     if (err < 0)
         return err;
@@ -366,12 +399,17 @@ static int change_protection(struct catalog_change *change, void *context)
     const struct protect_fs *protect = context;
     struct catalog_fs *fs;
     int err = catalog_edit_fs(change, protect->id, &fs);
+    if (err == -ENOENT)
+        return api_refuse(protect->call, API_FILE_SYSTEM_NOT_FOUND,
+            "File system '%s' does not exist.", protect->id);
     if (err < 0)
         return err;
-    if (fs->state != CATALOG_AVAILABLE)
-        return api_refuse(protect->call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
-            "File system '%s' is in the life cycle state '%s', not 'available'.", fs->id,
-            catalog_state_name(fs->state));
+    err = file_systems_check_available(protect->call, fs);
+    if (err < 0)
+        return err;
+    if (fs->replication.status != CATALOG_REPLICATION_NONE)
+        return api_refuse(protect->call, API_REPLICATION_ALREADY_EXISTS,
+            "File system '%s' is in a replication configuration.", fs->id);
     fs->overwrite_protected = protect->is_protected;
     return 0;
 }
@@ -418,6 +456,9 @@ static int begin_deletion(struct catalog_change *change, void *context)
     if (catalog_mount_target_count(delete->call->context->catalog, delete->id) > 0)
         return api_refuse(delete->call, API_FILE_SYSTEM_IN_USE,
             "File system '%s' has mount targets: delete them first.", delete->id);
+    if (fs->replication.status != CATALOG_REPLICATION_NONE)
+        return api_refuse(delete->call, API_FILE_SYSTEM_IN_USE,
+            "File system '%s' is in a replication configuration: delete that first.", delete->id);
     fs->state = CATALOG_DELETING;
     return 0;
 }

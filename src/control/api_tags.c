@@ -63,7 +63,7 @@ static int apply(const struct retag *retag, struct catalog_tags *tags)
     int err = 0;
     for (size_t i = 0; err == 0 && retag->added != NULL && i < retag->added->count; i++)
         err = catalog_tags_set(tags, retag->added->items[i].key, retag->added->items[i].value);
-    if (err == 0 && tags->count > CATALOG_TAGS_MAX)
+    if (err == 0 && catalog_tags_user_count(tags) > CATALOG_TAGS_MAX)
         return api_refuse(retag->call, API_BAD_REQUEST,
             "The maximum number of tags for a resource is %d.", CATALOG_TAGS_MAX);
     return err;
@@ -142,7 +142,7 @@ static const struct api_error *list_tags(
     const struct api_error *error = input_page_size(call, size_name, &page_size);
     const char *token = query_find(&call->query, token_name);
     uint64_t first = 0;
-    if (error == NULL && token != NULL && text_parse_u64(token, CATALOG_TAGS_MAX, &first) < 0)
+    if (error == NULL && token != NULL && text_parse_u64(token, UINT32_MAX, &first) < 0)
         error = api_fail(
             call, API_BAD_REQUEST, "invalid pagination token '%.64s' in %s.", token, token_name);
     if (error != NULL)

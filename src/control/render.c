@@ -73,6 +73,13 @@ static int add_optional_fs_members(
     return err;
 }
 
+static const char *protection_name(const struct catalog_fs *fs)
+{
+    if (fs->replication.is_destination)
+        return "REPLICATING";
+    return fs->overwrite_protected ? "ENABLED" : "DISABLED";
+}
+
 json_t *render_fs(const struct api_call *call, const struct catalog_fs *fs)
 {
     const struct catalog *catalog = call->context->catalog;
@@ -85,9 +92,8 @@ json_t *render_fs(const struct api_call *call, const struct catalog_fs *fs)
         (json_int_t)catalog_mount_target_count(catalog, fs->id), "SizeInBytes",
         render_size(call, fs), "PerformanceMode", catalog_performance_name(fs->performance),
         "Encrypted", 0, "ThroughputMode", catalog_throughput_name(fs->throughput),
-        "FileSystemProtection", "ReplicationOverwriteProtection",
-        fs->overwrite_protected ? "ENABLED" : "DISABLED", "Tags",
-        render_tags(&fs->tags, 0, CATALOG_TAGS_MAX));
+        "FileSystemProtection", "ReplicationOverwriteProtection", protection_name(fs), "Tags",
+        render_tags(&fs->tags, 0, SIZE_MAX));
     if (object != NULL && add_optional_fs_members(call, fs, object) < 0) {
         json_decref(object);
         return NULL;

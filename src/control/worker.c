@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/render.h"
+#include "control/settle.h"
 
 #define RETRY_MS_MIN       100
 #define RETRY_MS_MAX       30000
@@ -256,6 +257,16 @@ static int take_step(struct lane *lane, enum worker_kind kind, const char *id,
     abort();
 }
 
+/* Moves on the settings of a file system that is there. */
+static int settle(struct worker *worker, const char *id)
+{
+    const struct catalog_fs *fs = catalog_fs_get(worker->catalog, id);
+    bool due = fs != NULL && fs->state != CATALOG_CREATING && fs->state != CATALOG_DELETING &&
+               settle_is_due(fs);
+    catalog_fs_put(fs);
+    return due ? settle_fs(worker->catalog, id) : 0;
+}
+
 /* Looks the record up and takes its step. */
 static int run_job(struct lane *lane, const struct job *job)
 {
@@ -266,6 +277,8 @@ static int run_job(struct lane *lane, const struct job *job)
         if (fs != NULL)
             err = take_step(lane, job->kind, fs->id, fs->state, NULL);
         catalog_fs_put(fs);
+        if (err == 0)
+            err = settle(lane->worker, job->id);
     } else if (job->kind == WORKER_MOUNT_TARGET) {
         const struct catalog_mount_target *target = catalog_mount_target_get(catalog, job->id);
         if (target != NULL)
@@ -293,7 +306,7 @@ static void look_at_all(struct worker *worker)
         const struct catalog_fs *page[PAGE_SIZE];
         count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
         for (size_t i = 0; i < count; i++) {
-            if (is_passing(page[i]->state))
+            if (is_passing(page[i]->state) || settle_is_due(page[i]))
                 worker_submit(worker, WORKER_FS, page[i]->id);
             memcpy(after_id, page[i]->id, sizeof after_id);
             catalog_fs_put(page[i]);

@@ -127,6 +127,9 @@ static const struct nfs_grant *grant_find(struct nfs_conn *conn, const struct nf
         .rights = find_rights(conn, volume, has_access ? &access : NULL),
         .has_root = has_root,
         .root = root };
+    if (catalog_fs_is_read_only(volume->server->options.catalog, volume->fs_id))
+        grant->rights &=
+            ~(unsigned)NFS_RIGHT_WRITE; /* EFS: a replication's destination is read-only */
     if (!has_access) {
         grant->has_root = true;
         grant->root = volume->root;

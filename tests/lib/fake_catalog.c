@@ -13,6 +13,7 @@ static struct {
     struct in_addr address;
     enum catalog_profile profile;
     const char *policy;
+    bool is_read_only;
 } file_systems[FILE_SYSTEMS_MAX];
 static const struct catalog_access *accesses[ACCESSES_MAX];
 static uint64_t generation;
@@ -33,6 +34,7 @@ void fake_catalog_add(const char *fs_id, const char *address)
         file_systems[i].address.s_addr = 0;
         file_systems[i].profile = CATALOG_PROFILE_DEFAULT;
         file_systems[i].policy = NULL;
+        file_systems[i].is_read_only = false;
         if (address != NULL && inet_pton(AF_INET, address, &file_systems[i].address) != 1)
             abort();
         generation++;
@@ -46,6 +48,25 @@ void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile)
     for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
         if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
             file_systems[i].profile = profile;
+    }
+    generation++;
+}
+
+bool catalog_fs_is_read_only(const struct catalog *catalog, const char *fs_id)
+{
+    (void)catalog;
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            return file_systems[i].is_read_only;
+    }
+    return false;
+}
+
+void fake_catalog_set_read_only(const char *fs_id, bool is_read_only)
+{
+    for (size_t i = 0; i < FILE_SYSTEMS_MAX; i++) {
+        if (file_systems[i].fs_id != NULL && strcmp(file_systems[i].fs_id, fs_id) == 0)
+            file_systems[i].is_read_only = is_read_only;
     }
     generation++;
 }

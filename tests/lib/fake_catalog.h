@@ -11,6 +11,8 @@
 void fake_catalog_reset(void);
 /* Adds a file system; `address` may be NULL: it has no mount target. Both strings are borrowed. */
 void fake_catalog_add(const char *fs_id, const char *address);
+/* As if it were the destination of a replication. */
+void fake_catalog_set_read_only(const char *fs_id, bool is_read_only);
 /* What catalog_fs_profile() answers for it. */
 void fake_catalog_set_profile(const char *fs_id, enum catalog_profile profile);
 /* Its policy, JSON, borrowed; NULL: none. */

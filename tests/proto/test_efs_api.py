@@ -124,7 +124,6 @@ def test_a_used_token_names_the_file_system_that_has_it(efs):
     (dict(ThroughputMode="elastic", PerformanceMode="maxIO"), "BadRequest"),
     (dict(KmsKeyId="alias/aws/elasticfilesystem"), "BadRequest"),
     (dict(Encrypted=True), "BadRequest"),
-    (dict(Backup=True), "BadRequest"),
     (dict(AvailabilityZoneName="mars-1a"), "UnsupportedAvailabilityZone"),
     (dict(AvailabilityZoneName="us-east-1a", PerformanceMode="maxIO"), "BadRequest"),
     (dict(Tags=[{"Key": "aws:x", "Value": ""}]), "BadRequest"),
@@ -373,28 +372,6 @@ def test_tags_are_set_replaced_listed_and_taken_away(efs):
     remove(efs, file_system_id)
 
 
-def test_settings_that_are_not_there_are_answered_as_efs_does(efs):
-    file_system_id = make(efs)
-    assert efs.describe_lifecycle_configuration(FileSystemId=file_system_id)["LifecyclePolicies"] == []
-    assert efs.put_lifecycle_configuration(FileSystemId=file_system_id, LifecyclePolicies=[])
-    assert code_of(efs.describe_backup_policy, FileSystemId=file_system_id) == ("PolicyNotFound", 404)
-    assert code_of(efs.describe_file_system_policy, FileSystemId=file_system_id) == ("PolicyNotFound", 404)
-    assert efs.delete_file_system_policy(FileSystemId=file_system_id)["ResponseMetadata"]["HTTPStatusCode"] == 200
-    assert efs.describe_replication_configurations()["Replications"] == []
-    assert code_of(efs.describe_replication_configurations, FileSystemId=file_system_id) == \
-        ("ReplicationNotFound", 404)
-    assert code_of(efs.delete_replication_configuration, SourceFileSystemId=file_system_id) == \
-        ("ReplicationNotFound", 404)
-    assert efs.describe_account_preferences()["ResourceIdPreference"]["ResourceIdType"] == "LONG_ID"
-    assert code_of(efs.put_account_preferences, ResourceIdType="SHORT_ID") == ("BadRequest", 400)
-    assert efs.put_backup_policy(FileSystemId=file_system_id, BackupPolicy={"Status": "DISABLED"})
-    assert efs.describe_backup_policy(FileSystemId=file_system_id)["BackupPolicy"] == {"Status": "DISABLED"}
-    for call in (efs.describe_lifecycle_configuration, efs.describe_backup_policy,
-                 efs.describe_file_system_policy):
-        assert code_of(call, FileSystemId="fs-1") == ("FileSystemNotFound", 404)
-    remove(efs, file_system_id)
-
-
 def policy_of(file_system_id, *statements):
     arn = f"arn:aws:elasticfilesystem:us-east-1:000000000000:file-system/{file_system_id}"
     return json.dumps({"Version": "2012-10-17", "Statement": [
@@ -439,16 +416,6 @@ def test_a_policy_denies_calls_and_does_not_lock_out_by_accident(efs):
     assert (code, status) == ("InvalidPolicyException", 400)
     assert "BypassPolicyLockoutSafetyCheck" in answer["Error"]["Message"]
     efs.delete_file_system_policy(FileSystemId=file_system_id)
-    remove(efs, file_system_id)
-
-
-def test_what_is_not_built_says_so(efs):
-    file_system_id = make(efs)
-    for call, arguments in (
-            (efs.put_backup_policy, {"BackupPolicy": {"Status": "ENABLED"}}),
-            (efs.put_lifecycle_configuration,
-             {"LifecyclePolicies": [{"TransitionToIA": "AFTER_7_DAYS"}]})):
-        assert code_of(call, FileSystemId=file_system_id, **arguments) == ("NotImplemented", 501)
     remove(efs, file_system_id)
 
 

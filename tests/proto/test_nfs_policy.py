@@ -7,6 +7,8 @@ from nfs4 import (ACCESS_READ, MODE, OWNER, SIZE, access, create, getattr_, getf
                   remove, setattr_, write)
 import pytest
 
+from shoal_server import life_cycle_state, wait_until
+
 MOUNT = "elasticfilesystem:ClientMount"
 WRITE = "elasticfilesystem:ClientWrite"
 ROOT_ACCESS = "elasticfilesystem:ClientRootAccess"
@@ -108,3 +110,26 @@ def test_the_pseudo_root_has_the_same_rights(policy, server):
     assert session.run(putrootfh(), lookup(file_system_id)).status == "ACCESS"
     session.run(putrootfh()).ok()
     session.conn.close()
+
+
+def test_the_destination_of_a_replication_is_read_only_until_it_ends(server, session, directory):
+    """Shoal copies nothing yet, but keeps what EFS promises of a destination: nobody else writes to it."""
+    efs = server.boto3_client()
+    file_system_id = server.up()["file_system_id"]
+    source = efs.create_file_system()["FileSystemId"]
+    wait_until(lambda: life_cycle_state(efs, source) == "available", 30, "available")
+
+    def api(method, path, body=None):
+        words = [] if body is None else [json.dumps(body)]
+        server.shoal("api", "--data", server.data_dir, method, path, *words)
+
+    opened, stateid = directory.open(b"kept-open")
+    api("PUT", f"/file-systems/{file_system_id}/protection", {"ReplicationOverwriteProtection": "DISABLED"})
+    api("POST", f"/file-systems/{source}/replication-configuration",
+        {"Destinations": [{"Region": "us-east-1", "FileSystemId": file_system_id}]})
+    assert session.run(putfh(opened), write(stateid, 0, b"x")).status == "ROFS", "opened before"
+    assert directory.run(create(b"directory")).status == "ROFS"
+    efs.delete_replication_configuration(SourceFileSystemId=source)
+    wait_until(lambda: directory.run(create(b"directory")).status == "OK", 10, "writeable again")
+    session.run(putfh(opened), write(stateid, 0, b"x")).ok()
+    efs.delete_file_system(FileSystemId=source)

@@ -168,7 +168,7 @@ static void wrong_input_has_the_errors_of_efs(void **state)
         { "PUT", "/file-systems/fs-1/policy", "{\"Policy\":\"{}\"}", 404, "FileSystemNotFound" },
         { "GET", "/file-systems/fs-1/policy", "", 404, "FileSystemNotFound" },
         { "DELETE", "/file-systems/fs-1/policy", "", 404, "FileSystemNotFound" },
-        { "POST", "/file-systems/fs-1/replication-configuration", "{}", 501, "NotImplemented" },
+        { "POST", "/file-systems/fs-1/replication-configuration", "{}", 404, "FileSystemNotFound" },
         { "GET", "/file-systems/fs-1", "", 404, "UnknownOperationException" },
         { "GET", "/file-systems/a/b/c", "", 404, "UnknownOperationException" },
     };
