@@ -37,6 +37,7 @@ def values_of(option):
         "TEXT": f"a text of {low} to {high} bytes",
         "WORD": f"a word of letters, digits and '-', of {low} to {high}",
         "DIGITS": f"{high} digits",
+        "DOMAIN": f"a domain name of up to {high} bytes",
         "NUMBER": f"a number from {low} to {high}" + (f", in {option['unit']}" if option["unit"] else ""),
         "BYTES": "a number of bytes; KiB, MiB and GiB are units",
         "LEVEL": "error, warn, info or debug",

@@ -28,6 +28,12 @@ static bool gate_opened(void *context, struct rpc_conn *conn)
     return gate->inner.opened(gate->inner.context, conn);
 }
 
+static bool gate_secured(void *context, struct rpc_conn *conn)
+{
+    struct gate *gate = context;
+    return gate->inner.secured == NULL || gate->inner.secured(gate->inner.context, conn);
+}
+
 static void gate_closed(void *context, struct rpc_conn *conn)
 {
     struct gate *gate = context;
@@ -51,6 +57,7 @@ struct rpc_program gate_program(struct gate *gate)
     return (struct rpc_program){
         .context = gate,
         .opened = gate_opened,
+        .secured = gate_secured,
         .closed = gate_closed,
         .serve = gate_serve,
         .reply = gate_reply,

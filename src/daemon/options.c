@@ -78,6 +78,23 @@ static bool is_word_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
 }
 
+/* Labels of letters, digits and '-', with dots between them (RFC 1035 section 2.3.1). */
+static bool is_domain(const char *text)
+{
+    for (;;) {
+        size_t size = strcspn(text, ".");
+        if (size == 0 || size > 63 || text[0] == '-' || text[size - 1] == '-')
+            return false;
+        for (size_t i = 0; i < size; i++) {
+            if (!is_word_letter(text[i]))
+                return false;
+        }
+        if (text[size] == '\0')
+            return true;
+        text += size + 1;
+    }
+}
+
 static int parse_text(const struct option_row *row, const char *text, char *out_text)
 {
     size_t size = strlen(text);
@@ -89,6 +106,8 @@ static int parse_text(const struct option_row *row, const char *text, char *out_
             (row->type == OPTION_DIGITS && !is_digit) || (uint8_t)*at < 0x20)
             return -EINVAL;
     }
+    if (row->type == OPTION_DOMAIN && !is_domain(text))
+        return -EINVAL;
     return text_copy(out_text, OPTION_TEXT_SIZE, text) < 0 ? -EINVAL : 0;
 }
 
@@ -122,6 +141,7 @@ static int parse_member(const struct option_row *row, const char *text, void *me
     case OPTION_TEXT:
     case OPTION_WORD:
     case OPTION_DIGITS:
+    case OPTION_DOMAIN:
         return parse_text(row, text, member);
     case OPTION_NUMBER:
     case OPTION_BYTES:
@@ -169,6 +189,10 @@ static void describe_values(const struct option_row *row, char *out_text, size_t
         break;
     case OPTION_DIGITS:
         (void)snprintf(out_text, size, "%" PRIu64 " digits", row->high);
+        break;
+    case OPTION_DOMAIN:
+        (void)snprintf(out_text, size,
+            "a domain name of up to %" PRIu64 " bytes, such as example.org", row->high);
         break;
     case OPTION_NUMBER:
         (void)snprintf(out_text, size, "a number from %" PRIu64 " to %" PRIu64 "%s%s", row->low,
@@ -218,6 +242,7 @@ void option_format(
     case OPTION_TEXT:
     case OPTION_WORD:
     case OPTION_DIGITS:
+    case OPTION_DOMAIN:
         (void)snprintf(out_text, size, "%s", (const char *)member);
         break;
     case OPTION_NUMBER:

@@ -20,6 +20,7 @@
 #define OPTION_MEMBER_TEXT(name)    char name[OPTION_TEXT_SIZE];
 #define OPTION_MEMBER_WORD(name)    char name[OPTION_TEXT_SIZE];
 #define OPTION_MEMBER_DIGITS(name)  char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_DOMAIN(name)  char name[OPTION_TEXT_SIZE];
 #define OPTION_MEMBER_NUMBER(name)  uint64_t name;
 #define OPTION_MEMBER_BYTES(name)   uint64_t name;
 #define OPTION_MEMBER_LEVEL(name)   enum log_level name;
@@ -39,6 +40,7 @@ enum option_type {
     OPTION_TEXT,
     OPTION_WORD,
     OPTION_DIGITS,
+    OPTION_DOMAIN,
     OPTION_NUMBER,
     OPTION_BYTES,
     OPTION_LEVEL,

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "control/server.h"
+#include "daemon/certificates.h"
 #include "daemon/gate.h"
 #include "engine/engine.h"
 #include "io/pool.h"
@@ -35,6 +36,9 @@ struct service {
     struct fs_volumes *volumes;
     struct catalog *catalog;
     struct nfs_server *nfs;
+    struct ca *ca;
+    struct certificates *certificates;
+    struct tls_server *tls;
     struct gate gate;
     struct rpc_program program;
     struct rpc_server *rpc;
@@ -122,6 +126,45 @@ static int start_catalog(struct service *service, struct problem *out_problem)
     return err;
 }
 
+/* The authority, the certificates, and TLS itself. */
+static int start_tls(struct service *service, struct problem *out_problem)
+{
+    const struct options *options = service->options;
+    const struct data_dir *dir = service->dir;
+    if ((options->tls_certificate[0] == '\0') != (options->tls_key[0] == '\0')) {
+        problem_set(out_problem, "tls.certificate and tls.key belong together: set both, or none.");
+        return -EINVAL;
+    }
+    int err = ca_open(dir->fd, dir->node_id, clock_wall().seconds, &service->ca);
+    if (err < 0) {
+        problem_set(out_problem,
+            "Cannot use the certificate authority in %s (" CA_CERTIFICATE_FILE_NAME
+            " and " CA_KEY_FILE_NAME "): %s. Put both back from a copy; or remove both, and a new "
+            "one is made that every client has to be given.",
+            options->node_data, err == -EINVAL ? "the files are damaged" : strerrordesc_np(-err));
+        return err;
+    }
+    err = certificates_new(
+        &(struct certificates_options){
+            .ca = service->ca,
+            .catalog = service->catalog,
+            .region = options->node_region,
+            .suffix = options->node_suffix,
+            .certificate_path = options->tls_certificate,
+            .key_path = options->tls_key,
+        },
+        &service->certificates, out_problem);
+    if (err < 0)
+        return err;
+    err = tls_server_new(&(struct tls_server_options){ .choose = certificates_choose,
+                             .choose_context = service->certificates,
+                             .protocol = "sunrpc" },
+        &service->tls);
+    if (err < 0)
+        problem_set(out_problem, "Cannot prepare TLS: %s.", strerrordesc_np(-err));
+    return err;
+}
+
 static int listen_nfs(struct service *service, struct problem *out_problem)
 {
     uint16_t port = (uint16_t)service->options->nfs_port;
@@ -190,6 +233,9 @@ static int start_nfs(struct service *service, struct problem *out_problem)
                 .reply_size_max = NFS_MESSAGE_SIZE_MAX,
                 .conn_count_max = (unsigned)options->nfs_connections_max,
                 .request_count_max = (unsigned)options->nfs_requests_max,
+                .tls = service->tls,
+                .handshake_count_max = (unsigned)options->tls_handshakes_max,
+                .handshake_ms_max = options->tls_handshake_time * 1000,
             },
             &service->program, &service->rpc);
     }
@@ -260,6 +306,8 @@ int service_start(const struct options *options, const struct data_dir *dir,
     if (err == 0)
         err = start_catalog(service, out_problem);
     if (err == 0)
+        err = start_tls(service, out_problem);
+    if (err == 0)
         err = start_nfs(service, out_problem);
     if (err == 0)
         err = start_control(service, out_problem);
@@ -273,7 +321,10 @@ int service_start(const struct options *options, const struct data_dir *dir,
 
 void service_tick(struct service *service)
 {
-    nfs_server_tick(service->nfs, clock_coarse_ms());
+    uint64_t now_ms = clock_coarse_ms();
+    nfs_server_tick(service->nfs, now_ms);
+    rpc_server_tick(service->rpc, now_ms);
+    certificates_tick(service->certificates);
     metrics_set(METRIC_RPC_CONNECTIONS, rpc_server_conn_count(service->rpc));
 }
 
@@ -288,6 +339,9 @@ void service_stop(struct service *service, uint64_t wait_ms)
     control_server_free(service->control);
     rpc_server_free(service->rpc);
     nfs_server_free(service->nfs);
+    tls_server_free(service->tls);
+    certificates_free(service->certificates);
+    ca_close(service->ca);
     fs_volumes_free(service->volumes);
     engine_free(service->engine);
     catalog_close(service->catalog);

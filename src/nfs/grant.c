@@ -44,7 +44,8 @@ static unsigned ask_policy(const struct nfs_conn *conn, const struct policy *pol
     const char *source = address;
     unsigned rights = 0;
     peer_text(&conn->rpc->peer, address);
-    const struct policy_key keys[] = { { "aws:SecureTransport", &no, 1 },
+    const struct policy_key keys[] = { { "aws:SecureTransport", conn->rpc->is_secure ? &yes : &no,
+                                           1 },
         { "elasticfilesystem:AccessedViaMountTarget", conn->volume != NULL ? &yes : &no, 1 },
         { "elasticfilesystem:AccessPointArn", &access_arn, access_arn != NULL },
         { "aws:SourceIp", &source, address[0] != '\0' } };

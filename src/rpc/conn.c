@@ -31,6 +31,8 @@ void lane_init(struct lane *lane, struct rpc_server *server, struct reactor *rea
     lane->reactor = reactor;
     list_init(&lane->conns);
     list_init(&lane->paused);
+    list_init(&lane->waiting);
+    list_init(&lane->shaking);
 }
 
 void lane_fini(struct lane *lane)
@@ -193,6 +195,8 @@ static void out_consume(struct conn *conn, size_t sent)
 
 void conn_flush(struct conn *conn)
 {
+    if (conn->phase == CONN_WAITING || conn->phase == CONN_SHAKING)
+        return; /* sent once the handshake is done */
     while (!conn->closing && conn->out_first < conn->out_count) {
         struct iovec iov[OUT_IOVECS];
         size_t count = min_size(conn->out_count - conn->out_first, OUT_IOVECS);
@@ -202,14 +206,13 @@ void conn_flush(struct conn *conn)
             iov[i].iov_base = (void *)(uintptr_t)piece->data;
             iov[i].iov_len = piece->size;
         }
-        struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
-        ssize_t n = sendmsg(conn->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = secure_send(conn, iov, count);
         if (n >= 0) {
             out_consume(conn, (size_t)n);
-        } else if (errno == EAGAIN) {
+        } else if (n == -EAGAIN) {
             reactor_change(conn->lane->reactor, &conn->source, conn->source.events | EPOLLOUT);
             return;
-        } else if (errno != EINTR) {
+        } else if (n != -EINTR) {
             conn->broken = true;
             conn_close(conn);
             return;
@@ -312,6 +315,11 @@ static bool request_run(struct request *request)
     if (err < 0)
         return false;
     enum rpc_auth_flavor flavor = rpc->call.cred.flavor;
+    if (flavor == RPC_AUTH_TLS && secure_is_asked(request->conn, &rpc->call)) {
+        reply_start(request, false);
+        rpc_put_starttls(&rpc->reply, rpc->call.xid);
+        return !rpc->reply.failed && secure_expect(request->conn);
+    }
     if (flavor != RPC_AUTH_NONE && flavor != RPC_AUTH_SYS) {
         reply_start(request, false);
         rpc_put_auth_error(&rpc->reply, rpc->call.xid, RPC_AUTH_BADCRED);
@@ -376,7 +384,7 @@ static void conn_serve(struct conn *conn, struct slice record, struct rx_chunk *
 static bool conn_may_serve(struct conn *conn)
 {
     struct lane *lane = conn->lane;
-    if (conn->closing || lane->draining)
+    if (conn->closing || lane->draining || conn->phase != CONN_OPEN)
         return false;
     if (conn->running >= lane->server->options.request_count_max)
         return false; /* the end of a request defers our work again */
@@ -432,16 +440,27 @@ static bool conn_parse(struct conn *conn)
     return true;
 }
 
+static bool conn_may_read(const struct conn *conn)
+{
+    return !conn->lane->draining && list_is_empty(&conn->paused_node) &&
+           conn->running < conn->lane->server->options.request_count_max &&
+           conn->out_bytes <= OUT_PENDING_BYTES;
+}
+
 /* Reads while there is something that may be served; else lets TCP push back. */
 static void conn_update_interest(struct conn *conn)
 {
-    if (conn->closing)
-        return;
-    bool read = !conn->lane->draining && list_is_empty(&conn->paused_node) &&
-                conn->running < conn->lane->server->options.request_count_max &&
-                conn->out_bytes <= OUT_PENDING_BYTES;
+    if (conn->closing || conn->phase == CONN_WAITING || conn->phase == CONN_SHAKING)
+        return; /* secure.c says what it waits for */
+    bool read = conn_may_read(conn);
     uint32_t events = conn->source.events & (uint32_t)EPOLLOUT;
     reactor_change(conn->lane->reactor, &conn->source, events | (read ? EPOLLIN : 0));
+    if (!read || !conn->has_unread)
+        return;
+    if (record_receive(conn)) /* the socket does not show what TLS has read ahead */
+        conn_defer_work(conn);
+    else
+        conn_close(conn);
 }
 
 static void conn_finish(struct conn *conn)
@@ -500,6 +519,7 @@ void conn_close(struct conn *conn)
         return;
     conn->rpc.lost_some = conn->running > 0 || conn_may_lose(conn);
     conn->closing = true;
+    secure_end(conn);
     reactor_remove(conn->lane->reactor, &conn->source);
     (void)close(conn->source.fd); /* a socket: nothing to lose that TCP would tell */
     conn->source.fd = -1;
@@ -516,6 +536,8 @@ void conn_close(struct conn *conn)
 static void conn_ready(struct reactor_source *source, uint32_t events)
 {
     struct conn *conn = CONTAINER_OF(source, struct conn, source);
+    if (UNLIKELY(conn->phase != CONN_OPEN) && !secure_ready(conn))
+        return;
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !record_receive(conn)) {
         conn_close(conn);
         return;
@@ -538,6 +560,8 @@ void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer)
     conn->rpc.peer = *peer;
     list_init(&conn->node);
     list_init(&conn->paused_node);
+    list_init(&conn->shake_node);
+    conn->phase = CONN_FRESH;
     socklen_t size = sizeof conn->rpc.local;
     if (getsockname(fd, (struct sockaddr *)&conn->rpc.local, &size) < 0)
         goto refuse;

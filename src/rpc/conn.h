@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <sys/uio.h>
+
 #include "base/list.h"
 #include "rpc/server.h"
 
@@ -26,6 +28,14 @@ struct rx_chunk {
 };
 
 struct conn;
+
+/* How far a connection is: rpc/secure.c, where the transitions are drawn. */
+enum conn_phase {
+    CONN_FRESH,   /* no byte has come: the first one tells TLS from RPC */
+    CONN_WAITING, /* its handshake has to wait for its turn */
+    CONN_SHAKING, /* the handshake goes on */
+    CONN_OPEN,    /* records come, plain or by TLS */
+};
 
 struct request {
     struct rpc_request rpc;
@@ -52,7 +62,10 @@ struct lane {
     struct request *free_requests;
     unsigned free_request_count;
     struct list conns;
-    struct list paused; /* connections that wait for a fiber */
+    struct list paused;  /* connections that wait for a fiber */
+    struct list waiting; /* those in CONN_WAITING, */
+    struct list shaking; /* and in CONN_SHAKING; both the oldest first */
+    unsigned shaking_count;
     bool draining;
     _Atomic unsigned conn_count;
     _Atomic unsigned running; /* requests */
@@ -65,6 +78,12 @@ struct conn {
     struct lane *lane;
     struct list node;        /* in lane->conns */
     struct list paused_node; /* in lane->paused */
+    enum conn_phase phase;
+    bool wants_tls;         /* the answer STARTTLS was given: a handshake comes next, with ALPN */
+    bool has_unread;        /* `tls` may hold bytes that the socket does not show */
+    struct tls *tls;        /* NULL: plain */
+    struct list shake_node; /* in lane->waiting or lane->shaking */
+    uint64_t shake_end_ms;  /* when its handshake must be over */
     _Atomic unsigned refs; /* the socket's, one per request, per deferred work, and the program's */
     bool opened;           /* the program knows it */
     _Atomic bool closing;  /* the socket is closed */
@@ -99,6 +118,23 @@ struct rpc_server {
 
 void lane_init(struct lane *lane, struct rpc_server *server, struct reactor *reactor);
 void lane_fini(struct lane *lane);
+
+/* rpc/secure.c: the way from the first byte to CONN_OPEN. On the lane's thread. */
+
+/* The socket has something for a connection that is not open yet. True: it is open now, receive. */
+bool secure_ready(struct conn *conn);
+/* Whether this call asks for TLS, and may: then its answer is the verifier STARTTLS (RFC 9289 section 4.1). */
+bool secure_is_asked(const struct conn *conn, const struct rpc_call *call);
+/* That answer was queued. False: the client did not wait for it, close. */
+MUST_CHECK bool secure_expect(struct conn *conn);
+/* The connection closes. */
+void secure_end(struct conn *conn);
+/* Closes the connections whose time for the handshake is over. */
+void secure_tick(struct lane *lane, uint64_t now_ms);
+
+/* recv() and sendmsg(), through TLS where there is some; -EAGAIN, 0 at the end, or the error. */
+MUST_CHECK ssize_t secure_receive(struct conn *conn, uint8_t *buffer, size_t size);
+MUST_CHECK ssize_t secure_send(struct conn *conn, const struct iovec *iov, size_t count);
 
 /* Takes `fd`, whose addresses are known; on the lane's thread. */
 void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer);

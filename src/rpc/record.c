@@ -171,11 +171,11 @@ bool record_receive(struct conn *conn)
         size_t room = make_room(conn);
         if (room == 0)
             return false;
-        ssize_t n = recv(conn->source.fd, conn->rx->data + conn->rx->used, room, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
+        ssize_t n = secure_receive(conn, conn->rx->data + conn->rx->used, room);
+        if (n == -EINTR)
             continue;
         if (n <= 0) {
-            bool alive = n < 0 && errno == EAGAIN;
+            bool alive = n == -EAGAIN;
             conn->broken = n < 0 && !alive;
             drop_parsed(conn);
             return alive;

@@ -121,6 +121,16 @@ void rpc_put_accepted(struct xdr_encoder *enc, uint32_t xid, enum rpc_accept_sta
     store_be32(at + 20, stat);
 }
 
+void rpc_put_starttls(struct xdr_encoder *enc, uint32_t xid)
+{
+    xdr_put_u32(enc, xid);
+    xdr_put_u32(enc, RPC_REPLY);
+    xdr_put_u32(enc, RPC_MSG_ACCEPTED);
+    xdr_put_u32(enc, RPC_AUTH_NONE);
+    xdr_put_opaque(enc, slice_str("STARTTLS"));
+    xdr_put_u32(enc, RPC_SUCCESS);
+}
+
 void rpc_put_prog_mismatch(struct xdr_encoder *enc, uint32_t xid, uint32_t low, uint32_t high)
 {
     rpc_put_accepted(enc, xid, RPC_PROG_MISMATCH);

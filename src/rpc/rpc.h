@@ -66,6 +66,8 @@ void rpc_put_call(struct xdr_encoder *enc, const struct rpc_call *call);
 MUST_CHECK int rpc_get_reply(struct xdr_decoder *dec, uint32_t *out_xid);
 /* Writes an accepted reply's header; for RPC_PROG_MISMATCH followed by the versions we speak. */
 void rpc_put_accepted(struct xdr_encoder *enc, uint32_t xid, enum rpc_accept_stat stat);
+/* The answer to a NULL call with AUTH_TLS: TLS may begin. Source: RFC 9289 section 4.1. */
+void rpc_put_starttls(struct xdr_encoder *enc, uint32_t xid);
 void rpc_put_prog_mismatch(struct xdr_encoder *enc, uint32_t xid, uint32_t low, uint32_t high);
 void rpc_put_rpc_mismatch(struct xdr_encoder *enc, uint32_t xid);
 void rpc_put_auth_error(struct xdr_encoder *enc, uint32_t xid, enum rpc_auth_stat stat);

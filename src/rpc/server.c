@@ -268,6 +268,17 @@ bool rpc_conn_may_lose(struct rpc_conn *rpc)
     return loss.may_lose;
 }
 
+static void tick_lane(struct lane *lane, void *argument)
+{
+    secure_tick(lane, *(const uint64_t *)argument);
+}
+
+void rpc_server_tick(struct rpc_server *server, uint64_t now_ms)
+{
+    if (server->options.tls != NULL)
+        each_lane(server, tick_lane, &now_ms);
+}
+
 static void stop_accepting(struct lane *lane, void *argument)
 {
     (void)argument;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "io/reactor.h"
+#include "io/tls.h"
 #include "rpc/rpc.h"
 
 struct rpc_server;
@@ -23,6 +24,9 @@ struct rpc_conn {
     struct sockaddr_storage local; /* the address that the client connected to: the mount target */
     struct sockaddr_storage peer;
     void *user;     /* the program's own; set by `opened` */
+    bool is_secure; /* TLS: set before the first request is served, or between two */
+    /* What the client showed, in DER; nobody has looked at it but for its key, which the client has. Empty: nothing. */
+    struct slice peer_certificate;
     bool lost_some; /* in `closed`: replies may not have reached the client */
 };
 
@@ -39,6 +43,9 @@ struct rpc_program {
     void *context;
     /* A connection was accepted. False: close it. */
     bool (*opened)(void *context, struct rpc_conn *conn);
+    /* TLS was agreed on: conn->is_secure and peer_certificate are set. False: close it. Does not wait. NULL: nobody
+     * cares. */
+    bool (*secured)(void *context, struct rpc_conn *conn);
     /* The connection is gone, no request of it runs. */
     void (*closed)(void *context, struct rpc_conn *conn);
     /* Serves one call of any program number. What it returns other than RPC_SUCCESS replaces the
@@ -55,10 +62,13 @@ struct rpc_program {
 struct rpc_server_options {
     struct reactor **reactors; /* borrowed */
     unsigned reactor_count;
-    size_t record_size_max;     /* bytes of one call; a longer one closes the connection */
-    size_t reply_size_max;      /* bytes of one reply */
-    unsigned conn_count_max;    /* further ones are closed at once */
-    unsigned request_count_max; /* running at one time per connection */
+    size_t record_size_max;       /* bytes of one call; a longer one closes the connection */
+    size_t reply_size_max;        /* bytes of one reply */
+    unsigned conn_count_max;      /* further ones are closed at once */
+    unsigned request_count_max;   /* running at one time per connection */
+    struct tls_server *tls;       /* borrowed; NULL: connections are plain only */
+    unsigned handshake_count_max; /* at one time; further ones wait for their turn */
+    uint64_t handshake_ms_max;    /* from the first byte to the last, waiting included */
 };
 
 MUST_CHECK int rpc_server_new(const struct rpc_server_options *options,
@@ -73,6 +83,9 @@ uint16_t rpc_server_port(const struct rpc_server *server);
 void rpc_server_drain(struct rpc_server *server, uint64_t timeout_ms);
 /* After rpc_server_drain(). NULL is allowed. */
 void rpc_server_free(struct rpc_server *server);
+/* Closes connections whose handshake takes too long; call it once a second with clock_coarse_ms(). From any thread
+ * that is not a reactor's. */
+void rpc_server_tick(struct rpc_server *server, uint64_t now_ms);
 /* Closes connections for which `match` is true, e.g. those of a deleted mount target. From any
  * thread. */
 void rpc_server_close_matching(struct rpc_server *server,

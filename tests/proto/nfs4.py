@@ -586,13 +586,15 @@ ROOT = auth_sys()
 
 
 class Conn:
-    """One TCP connection."""
+    """One TCP connection; with `tls`, an ssl.SSLContext, secured from its first byte on."""
 
     xids = itertools.count(1000)
 
-    def __init__(self, address, timeout_s=30, source=None):
+    def __init__(self, address, timeout_s=30, source=None, tls=None, name=None):
         self.socket = socket.create_connection(address, timeout=timeout_s, source_address=source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.start_tls(tls, name)
 
     def __enter__(self):
         return self
@@ -602,6 +604,15 @@ class Conn:
 
     def close(self):
         self.socket.close()
+
+    def start_tls(self, context, name=None):
+        """Shakes hands; `name` is the server's, its address by default."""
+        plain = self.socket
+        try:
+            self.socket = context.wrap_socket(plain, server_hostname=name or plain.getpeername()[0])
+        except Exception:
+            plain.close()
+            raise
 
     def send_record(self, data, fragment=None):
         """Sends a record, in fragments of that many bytes."""
@@ -720,6 +731,6 @@ class Session:
         self.conn.compound(destroy_clientid(self.client.clientid), cred=self.client.cred).ok()
 
 
-def connect(address, owner=None, verifier=None, cred=ROOT, **options):
-    """A new connection with a new client and session, ready to open files."""
-    return Client(Conn(address), owner, verifier, cred).session(**options).ready()
+def connect(address, owner=None, verifier=None, cred=ROOT, conn=None, **options):
+    """A new connection (or `conn`) with a new client and session, ready to open files."""
+    return Client(conn or Conn(address), owner, verifier, cred).session(**options).ready()
