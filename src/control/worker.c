@@ -146,7 +146,7 @@ static int make_available(struct worker *worker, const char *id,
 
 static int create_fs(struct worker *worker, const char *id)
 {
-    int err = fs_volumes_create(worker->volumes, id);
+    int err = fs_volumes_create(worker->volumes, id, NULL);
     if (err < 0)
         return err;
     err = make_available(worker, id, move_fs);

@@ -37,6 +37,8 @@ int calls_attr(struct volume *volume, uint64_t id, struct fs_attr *out_attr)
 static int call_getattr(struct fs *fs, struct fs_node node, struct fs_attr *out_attr)
 {
     struct volume *volume = volume_of(fs);
+    if (UNLIKELY(volume->is_locked))
+        return -EIO;
     int err = inode_peek(&volume->inodes, node.inode, &node.generation, out_attr);
     if (LIKELY(err != -EAGAIN))
         return err;

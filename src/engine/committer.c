@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/background.h"
+#include "engine/crypt.h"
 #include "engine/volume.h"
 #include "metrics/metrics.h"
 
@@ -20,6 +21,7 @@
 #define SCRATCH_BYTES      (72u * 1024) /* the largest value: 256 names of 255 bytes */
 #define INODE_RESERVE      65536u
 #define SEGMENT_RESERVE    4096u
+#define NUMBER_RESERVE     (UINT64_C(1) << 24) /* far more values than a batch has */
 #define CHANGE_RESERVE     (UINT64_C(1) << 32)
 #define IDLE_WAKE_S        5
 
@@ -203,6 +205,9 @@ static void raise_ceilings(struct batch *batch)
         state->change_ceiling = volume->change_next + CHANGE_RESERVE;
     if (volume->segments.next_id + SEGMENT_RESERVE / 2 > state->segment_ceiling)
         state->segment_ceiling = volume->segments.next_id + SEGMENT_RESERVE;
+    if (volume->crypt != NULL &&
+        crypt_number_next(volume->crypt) + NUMBER_RESERVE / 2 > state->number_ceiling)
+        state->number_ceiling = crypt_number_next(volume->crypt) + NUMBER_RESERVE;
 }
 
 static void write_pendings(struct batch *batch)
@@ -396,7 +401,10 @@ static void give_up(struct batch *batch, struct request *first)
 static int write_timed(struct volume *volume, struct batch *batch)
 {
     uint64_t start_ns = clock_monotonic_ns();
-    int err = journal_append(volume->journal, batch->state.batch, store_batch_bytes(batch->writes));
+    struct slice bytes;
+    int err = store_batch_bytes(batch->writes, &bytes);
+    if (err == 0)
+        err = journal_append(volume->journal, batch->state.batch, bytes);
     if (err == 0)
         err = store_apply(volume->store, batch->writes);
     metrics_observe(METRIC_ENGINE_COMMIT_SECONDS, 0, clock_monotonic_ns() - start_ns);
@@ -521,7 +529,7 @@ int committer_start(
     list_init(&batch->pendings);
     batch->scratch_size = SCRATCH_BYTES;
     batch->scratch = malloc(SCRATCH_BYTES);
-    int err = batch->scratch == NULL ? -ENOMEM : store_batch_new(&batch->writes);
+    int err = batch->scratch == NULL ? -ENOMEM : store_batch_new(volume->store, &batch->writes);
     if (err == 0)
         err = -pthread_create(&committer->thread, NULL, committer_main, committer);
     committer->is_started = err == 0;

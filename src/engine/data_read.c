@@ -68,14 +68,12 @@ static int read_run(struct run *run)
     run_from_cache(run);
     if (run->done < (size_t)run->count * BLOCK_BYTES)
         pool_call(run->volume->engine->pool, run_on_pool, run);
+    err = run->result;
+    if (err == 0)
+        err = segment_verify(
+            &run->volume->segments, run->segment, run->blocks, run->count, run->bytes);
     segment_release(&run->volume->segments, run->segment);
-    if (run->result < 0)
-        return run->result;
-    for (uint32_t i = 0; i < run->count; i++) {
-        if (block_checksum(run->bytes + (size_t)i * BLOCK_BYTES) != run->blocks[i].checksum)
-            return -EBADMSG;
-    }
-    return 0;
+    return err;
 }
 
 struct small_call {

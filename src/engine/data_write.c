@@ -85,17 +85,13 @@ static int append(struct plan *plan, const uint8_t *bytes, uint32_t count, uint3
     if (segment_offset(segments, place.address) == BLOCK_BYTES)
         background_tick(
             plan->volume); /* a new segment: others may have died, and no batch may come soon */
-    err = segment_write(segments, &place, bytes);
+    err = segment_write(segments, &place, bytes, plan->blocks + plan->done);
     segment_release(segments, place.segment);
     if (err < 0) {
         segments_discard(segments, place.address, place.count);
         return err;
     }
-    for (uint32_t i = 0; i < place.count; i++) {
-        plan->blocks[plan->done++] = (struct block){ .kind = BLOCK_SEGMENT,
-            .address = (place.address + i) & ADDRESS_MAX,
-            .checksum = block_checksum(bytes + (size_t)i * BLOCK_BYTES) };
-    }
+    plan->done += place.count;
     *out_count = place.count;
     return 0;
 }

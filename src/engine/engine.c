@@ -24,15 +24,27 @@
 struct provider_call {
     struct engine *engine;
     const char *fs_id;
+    const char *key_id;
     struct volume *volume;
-    int (*function)(struct engine *engine, const char *fs_id);
     int result;
 };
 
-static void named_on_pool(void *argument)
+static void create_on_pool(void *argument)
 {
     struct provider_call *call = argument;
-    call->result = call->function(call->engine, call->fs_id);
+    call->result = volume_create(call->engine, call->fs_id, call->key_id);
+}
+
+static void destroy_on_pool(void *argument)
+{
+    struct provider_call *call = argument;
+    call->result = volume_destroy(call->engine, call->fs_id);
+}
+
+static void rekey_on_pool(void *argument)
+{
+    struct provider_call *call = argument;
+    call->result = volume_rekey(call->engine, call->fs_id, call->volume);
 }
 
 static void open_on_pool(void *argument)
@@ -47,11 +59,11 @@ static void close_on_pool(void *argument)
     volume_close(call->volume);
 }
 
-static int provider_create(void *context, const char *fs_id)
+static int provider_create(void *context, const char *fs_id, const char *key_id)
 {
     struct engine *engine = context;
-    struct provider_call call = { .engine = engine, .fs_id = fs_id, .function = volume_create };
-    pool_call(engine->pool, named_on_pool, &call);
+    struct provider_call call = { .engine = engine, .fs_id = fs_id, .key_id = key_id };
+    pool_call(engine->pool, create_on_pool, &call);
     return call.result;
 }
 
@@ -75,8 +87,18 @@ static void provider_close(void *context, struct fs *fs)
 static int provider_destroy(void *context, const char *fs_id)
 {
     struct engine *engine = context;
-    struct provider_call call = { .engine = engine, .fs_id = fs_id, .function = volume_destroy };
-    pool_call(engine->pool, named_on_pool, &call);
+    struct provider_call call = { .engine = engine, .fs_id = fs_id };
+    pool_call(engine->pool, destroy_on_pool, &call);
+    return call.result;
+}
+
+static int provider_rekey(void *context, const char *fs_id, struct fs *fs)
+{
+    struct engine *engine = context;
+    struct provider_call call = {
+        .engine = engine, .fs_id = fs_id, .volume = fs != NULL ? volume_of(fs) : NULL
+    };
+    pool_call(engine->pool, rekey_on_pool, &call);
     return call.result;
 }
 
@@ -116,7 +138,8 @@ int engine_new(const struct engine_options *options, struct engine **out_engine)
         .create = provider_create,
         .open = provider_open,
         .close = provider_close,
-        .destroy = provider_destroy };
+        .destroy = provider_destroy,
+        .rekey = provider_rekey };
     struct store_options stores = { engine->options.block_cache_bytes,
         engine->options.write_buffer_bytes };
     engine->dir_fd = sys_openat(AT_FDCWD, options->directory, O_RDONLY | O_DIRECTORY, 0);

@@ -353,6 +353,8 @@ int inode_acquire_node(
 {
     struct inode *inode;
     struct fs_attr attr = { 0 };
+    if (UNLIKELY(volume->is_locked))
+        return -EIO;
     int err = inode_pin(&volume->inodes, node.inode, &inode);
     if (err == 0)
         err = make_ready(volume, inode, &attr);

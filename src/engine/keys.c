@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 
 #define VALUE_VERSION     1u
+#define GROUP_VERSION     2u /* with tags of 16 bytes; without, it is version 1 */
 #define INODE_VERSION     2u
 #define INODE_FIXED_BYTES 155u
 #define INODE_1_BYTES     147u /* version 1 has no extended attributes */
@@ -268,9 +269,19 @@ static uint8_t *put48(uint8_t *to, uint64_t value)
     return put32(put16(to, (uint16_t)(value >> 32)), (uint32_t)value);
 }
 
+static bool has_tags(const struct block *blocks)
+{
+    for (unsigned i = 0; i < GROUP_BLOCKS; i++) {
+        if (blocks[i].kind == BLOCK_SEGMENT && blocks[i].tag_rest != 0)
+            return true;
+    }
+    return false;
+}
+
 size_t group_encode(const struct block *blocks, uint8_t *out)
 {
-    uint8_t *to = put8(out, VALUE_VERSION);
+    bool is_tagged = has_tags(blocks);
+    uint8_t *to = put8(out, is_tagged ? GROUP_VERSION : VALUE_VERSION);
     for (unsigned first = 0; first < GROUP_BLOCKS;) {
         if (blocks[first].kind != BLOCK_SEGMENT) {
             first++;
@@ -281,8 +292,11 @@ size_t group_encode(const struct block *blocks, uint8_t *out)
                blocks[first + count].address == blocks[first].address + count)
             count++;
         to = put48(put8(put8(to, (uint8_t)first), (uint8_t)count), blocks[first].address);
-        for (unsigned i = 0; i < count; i++)
+        for (unsigned i = 0; i < count; i++) {
             to = put64(to, blocks[first + i].checksum);
+            if (is_tagged)
+                to = put64(to, blocks[first + i].tag_rest);
+        }
         first += count;
     }
     size_t size = (size_t)(to - out);
@@ -291,7 +305,9 @@ size_t group_encode(const struct block *blocks, uint8_t *out)
 
 int group_decode(struct slice value, struct block *blocks)
 {
-    int err = value_open(&value);
+    bool is_tagged = value.size > 0 && value.data[0] == GROUP_VERSION;
+    size_t sum_bytes = is_tagged ? 16 : 8;
+    int err = value_open_as(&value, GROUP_VERSION);
     if (err < 0)
         return err;
     const uint8_t *from = value.data;
@@ -305,15 +321,16 @@ int group_decode(struct slice value, struct block *blocks)
         uint64_t address = load_be48(from + 2);
         from += 8;
         left -= 8;
-        if (first < next || count == 0 || first + count > GROUP_BLOCKS || left < 8 * (size_t)count)
+        if (first < next || count == 0 || first + count > GROUP_BLOCKS || left < sum_bytes * count)
             return -EBADMSG;
         for (unsigned i = 0; i < count; i++) {
             blocks[first + i] = (struct block){ .kind = BLOCK_SEGMENT,
                 .address = (address + i) & ADDRESS_MAX,
-                .checksum = load_be64(from + 8 * (size_t)i) };
+                .checksum = load_be64(from + sum_bytes * i),
+                .tag_rest = is_tagged ? load_be64(from + sum_bytes * i + 8) : 0 };
         }
-        from += 8 * (size_t)count;
-        left -= 8 * (size_t)count;
+        from += sum_bytes * count;
+        left -= sum_bytes * count;
         next = first + count;
     }
     return 0;
@@ -332,6 +349,7 @@ void volume_state_encode(const struct volume_state *state, uint8_t out[STATE_BYT
     to = put64(to, state->used_bytes);
     to = put64(to, state->used_files);
     to = put64(to, state->freed_from);
+    to = put64(to, state->number_ceiling);
     assert(to <= out + STATE_BYTES);
 }
 
@@ -352,6 +370,7 @@ int volume_state_decode(struct slice value, struct volume_state *out_state)
     out_state->used_bytes = take64(&from);
     out_state->used_files = take64(&from);
     out_state->freed_from = take64(&from);
+    out_state->number_ceiling = take64(&from);
     return 0;
 }
 

@@ -15,7 +15,7 @@
 #define GROUP_BLOCKS    32u /* of file blocks, one `x` record */
 #define KEY_BYTES_MAX   136u
 #define INODE_BYTES_MAX (256u + FS_SYMLINK_SIZE_MAX)
-#define GROUP_BYTES_MAX (1u + GROUP_BLOCKS * (2u + 6u + 8u))
+#define GROUP_BYTES_MAX (1u + GROUP_BLOCKS * (2u + 6u + 16u))
 #define STATE_BYTES     82u
 #define ROOT_INODE      UINT64_C(2)
 #define INODE_FIRST     UINT64_C(16)
@@ -118,12 +118,16 @@ struct block_buffer;
 struct block {
     uint64_t kind : 8;
     uint64_t address : 56; /* of BLOCK_SEGMENT; of BLOCK_BUFFER: its pointer */
-    uint64_t checksum;     /* XXH3 of the block's bytes (of a hole: 0) */
+    uint64_t
+        checksum; /* XXH3 of the block's bytes (of a hole: 0); in a segment of an encrypted file system
+                            * the first half of its tag, */
+    uint64_t tag_rest; /* and this is the other half; else 0 */
 };
 
 static inline bool block_equal(struct block a, struct block b)
 {
-    return a.kind == b.kind && a.address == b.address && a.checksum == b.checksum;
+    return a.kind == b.kind && a.address == b.address && a.checksum == b.checksum &&
+           a.tag_rest == b.tag_rest;
 }
 
 /* Encodes the segment blocks among `blocks` (GROUP_BLOCKS of them); 0 when there are none. */
@@ -141,7 +145,9 @@ struct volume_state {
     uint64_t used_bytes;
     uint64_t used_files;
     uint64_t freed_from; /* f records below it are folded into g records */
-    bool is_clean;       /* closed in order */
+    uint64_t
+        number_ceiling; /* no value was sealed under a number at or above it; 0: not encrypted */
+    bool is_clean;      /* closed in order */
 };
 
 void volume_state_encode(const struct volume_state *state, uint8_t out[STATE_BYTES]);

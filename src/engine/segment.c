@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "engine/crypt.h"
 #include "engine/file.h"
 #include "engine/segment_internal.h"
 #include "io/pool.h"
@@ -22,6 +23,7 @@
 #define TABLE_SIZE     1024u
 #define STEP_BLOCKS    4096u /* of one fallocate: 16 MiB */
 #define HEADER_VERSION 1u
+#define HEADER_SALTED  2u /* the version of an encrypted one's */
 
 static const char header_magic[8] = { 'S', 'H', 'O', 'A', 'L', 'S', 'E', 'G' };
 
@@ -34,6 +36,7 @@ int segments_init(struct segments *segments, const struct segments_options *opti
     memcpy(segments->uuid, options->uuid, UUID_BYTES);
     segments->fs_id = options->fs_id;
     segments->pool = options->pool;
+    segments->crypt = options->crypt;
     segments->fd_max = options->fd_max;
     segments->spare_bytes = options->spare_bytes;
     segments->next_id = options->next_id;
@@ -115,17 +118,36 @@ int segments_add_locked(struct segments *segments, uint64_t id, struct segment *
     return 0;
 }
 
-static int write_header(struct segments *segments, int fd, uint64_t id)
+static int write_header(struct segments *segments, int fd, uint64_t id, uint64_t salt)
 {
     uint8_t block[BLOCK_BYTES] = { 0 };
     memcpy(block, header_magic, sizeof header_magic);
-    store_be32(block + 8, HEADER_VERSION);
+    store_be32(block + 8, segments->crypt != NULL ? HEADER_SALTED : HEADER_VERSION);
     store_be32(block + 12, segments->segment_blocks);
     memcpy(block + 16, segments->uuid, UUID_BYTES);
     store_be64(block + 32, id);
+    store_be64(block + 48, salt);
     store_be64(block + 40, block_checksum(block)); /* of the block with zeros here */
     int err = sys_pwrite_all(fd, block, sizeof block, 0);
     return err < 0 ? err : sys_fdatasync(fd);
+}
+
+/* The salt of a segment that was made before. Errors: -EBADMSG. */
+static int read_salt(const struct segments *segments, int fd, uint64_t id, uint64_t *out_salt)
+{
+    uint8_t block[BLOCK_BYTES];
+    int err = sys_pread_all(fd, block, sizeof block, 0);
+    if (err < 0)
+        return err;
+    uint64_t checksum = load_be64(block + 40);
+    store_be64(block + 40, 0);
+    if (checksum != block_checksum(block) ||
+        memcmp(block, header_magic, sizeof header_magic) != 0 ||
+        load_be32(block + 8) != HEADER_SALTED ||
+        memcmp(block + 16, segments->uuid, UUID_BYTES) != 0 || load_be64(block + 32) != id)
+        return -EBADMSG;
+    *out_salt = load_be64(block + 48) & CRYPT_SALT_MASK;
+    return 0;
 }
 
 /* Gives the file room up to `blocks`; a host file system that cannot is asked at each write
@@ -142,7 +164,8 @@ static int allocate(int fd, uint32_t from_block, uint32_t blocks)
 }
 
 /* Makes the file of a new segment, durable with its name (S3). */
-static int create_file(struct segments *segments, uint64_t id, uint32_t blocks, int *out_fd)
+static int create_file(
+    struct segments *segments, uint64_t id, uint64_t salt, uint32_t blocks, int *out_fd)
 {
     char name[SEGMENT_NAME_SIZE];
     segment_file_name(id, name);
@@ -151,7 +174,7 @@ static int create_file(struct segments *segments, uint64_t id, uint32_t blocks, 
         return fd;
     int err = allocate(fd, 0, blocks);
     if (err == 0)
-        err = write_header(segments, fd, id);
+        err = write_header(segments, fd, id, salt);
     if (err == 0)
         err = sys_fsync(segments->dir_fd);
     if (err < 0) {
@@ -164,7 +187,8 @@ static int create_file(struct segments *segments, uint64_t id, uint32_t blocks, 
 }
 
 /* Makes the file of a new segment out of a dead one's. */
-static int reuse_file(struct segments *segments, uint64_t id, const struct segment_spare *spare)
+static int reuse_file(
+    struct segments *segments, uint64_t id, uint64_t salt, const struct segment_spare *spare)
 {
     char old_name[SEGMENT_NAME_SIZE];
     char name[SEGMENT_NAME_SIZE];
@@ -174,7 +198,7 @@ static int reuse_file(struct segments *segments, uint64_t id, const struct segme
     if (renameat(segments->dir_fd, old_name, segments->dir_fd, name) < 0)
         err = -errno;
     if (err == 0)
-        err = write_header(segments, spare->fd, id);
+        err = write_header(segments, spare->fd, id, salt);
     if (err == 0)
         err = sys_fsync(segments->dir_fd);
     if (err < 0) {
@@ -207,6 +231,7 @@ static int make_segment(struct segments *segments)
     if (busy == NULL)
         return -ENOMEM;
     uint64_t id = segments->next_id++;
+    uint64_t salt = segments->crypt != NULL ? crypt_salt() : 0;
     uint32_t blocks = min_u32(STEP_BLOCKS, segments->segment_blocks);
     int fd;
     int err;
@@ -214,9 +239,9 @@ static int make_segment(struct segments *segments)
     if (segment_spare_take(segments, &spare)) {
         blocks = segments->segment_blocks;
         fd = spare.fd;
-        err = reuse_file(segments, id, &spare);
+        err = reuse_file(segments, id, salt, &spare);
     } else {
-        err = create_file(segments, id, blocks, &fd);
+        err = create_file(segments, id, salt, blocks, &fd);
     }
     if (err < 0) {
         free(busy);
@@ -228,6 +253,7 @@ static int make_segment(struct segments *segments)
     err = segments_add_locked(segments, id, &segment);
     if (err == 0) {
         segment->fd = fd;
+        segment->salt = salt;
         segment->fd_users = 1; /* the open segment's file is always in use */
         segment->busy = busy;
         segment->next_block = 1; /* behind the header */
@@ -323,12 +349,11 @@ int segments_append(struct segments *segments, uint32_t count, struct segment_pl
     }
 }
 
-int segment_write(
-    struct segments *segments, const struct segment_place *place, const uint8_t *bytes)
+int segment_write(struct segments *segments, const struct segment_place *place,
+    const uint8_t *bytes, struct block *out_blocks)
 {
     struct segment *segment = place->segment;
-    int err = sys_pwrite_all(segment->fd, bytes, (size_t)place->count * BLOCK_BYTES,
-        segment_offset(segments, place->address));
+    int err = segment_write_blocks(segments, place, bytes, out_blocks);
     if (err < 0)
         return err;
     mutex_lock(&segments->lock);
@@ -344,6 +369,7 @@ struct open_call {
     struct segments *segments;
     uint64_t id;
     int fd;
+    uint64_t salt;
 };
 
 static void open_on_pool(void *argument)
@@ -352,6 +378,15 @@ static void open_on_pool(void *argument)
     char name[SEGMENT_NAME_SIZE];
     segment_file_name(call->id, name);
     call->fd = sys_openat(call->segments->dir_fd, name, O_RDWR, 0);
+    if (call->fd < 0 || call->segments->crypt == NULL)
+        return;
+    int err = read_salt(call->segments, call->fd, call->id, &call->salt);
+    if (err == 0)
+        return;
+    LOG_ERROR("segment's header is damaged", "fs=%s segment=%" PRIu64 " error=%d",
+        call->segments->fs_id, call->id, err);
+    (void)close(call->fd);
+    call->fd = -EIO;
 }
 
 static void use_fd_locked(struct segment *segment)
@@ -375,7 +410,7 @@ int segment_acquire(struct segments *segments, uint64_t address, struct segment 
         *out_segment = segment;
         return 0;
     }
-    struct open_call call = { segments, id, -1 };
+    struct open_call call = { segments, id, -1, 0 };
     pool_call(segments->pool, open_on_pool, &call);
     if (call.fd < 0)
         return call.fd;
@@ -384,6 +419,7 @@ int segment_acquire(struct segments *segments, uint64_t address, struct segment 
     segment = segments_find_locked(segments, id); /* it may have gone meanwhile */
     if (segment != NULL && segment->fd < 0) {
         segment->fd = call.fd;
+        segment->salt = call.salt;
         segments->fd_count++;
         unused = -1;
     }

@@ -12,6 +12,8 @@
  *  S2. No block is punched and no segment unlinked unless its blocks are neither live nor busy.
  *  S3. A segment's file and its name are on the disk before one of its blocks is handed out.
  *
+ * Blocks of an encrypted file system are sealed under their address and the segment's salt.
+ *
  * Block 0 of each segment describes it. Format: docs/formats/engine.md.
  */
 #pragma once
@@ -25,6 +27,8 @@
 #define SEGMENT_BLOCKS_MAX (1u << 18) /* 1 GiB */
 #define UUID_BYTES         16u
 
+struct crypt;
+
 struct segment {
     struct segment *hash_next;
     struct list fd_lru;        /* while its file is open and not in use */
@@ -32,6 +36,7 @@ struct segment {
     struct list reclaim_link;  /* while it may have blocks to give back */
     struct segment *sync_next; /* of those one sync writes */
     uint64_t id;
+    uint64_t salt;             /* of an encrypted one's blocks; known while its file is open */
     int fd;                    /* -1: not open */
     uint32_t fd_users;         /* calls that use `fd` now */
     uint32_t next_block;       /* the first one not handed out */
@@ -66,6 +71,7 @@ struct segments {
     uint8_t uuid[UUID_BYTES];
     const char *fs_id;
     struct pool *pool;
+    struct crypt *crypt; /* NULL: not encrypted */
     struct segment **table;
     uint32_t mask;
     uint32_t count;
@@ -88,6 +94,7 @@ struct segments_options {
     const uint8_t *uuid;
     const char *fs_id;
     struct pool *pool;
+    struct crypt *crypt; /* borrowed; NULL: not encrypted */
     uint32_t fd_max;
     uint64_t next_id;
     uint64_t spare_bytes; /* of the disk, that segments leave to log and database */
@@ -106,9 +113,14 @@ struct segment_place {
 };
 MUST_CHECK int segments_append(
     struct segments *segments, uint32_t count, struct segment_place *out_place);
-/* Writes whole blocks to where they belong, on this thread; marks the segment dirty. */
-MUST_CHECK int segment_write(
-    struct segments *segments, const struct segment_place *place, const uint8_t *bytes);
+/* Writes whole blocks to where they belong, on this thread; marks the segment dirty. `out_blocks`: place->count of them,
+ * as they go into a map. */
+MUST_CHECK int segment_write(struct segments *segments, const struct segment_place *place,
+    const uint8_t *bytes, struct block *out_blocks);
+/* Verifies what was read of blocks of the segment, whose file is in use; decrypts it in place. Errors: -EBADMSG: it is
+ * not what was written. */
+MUST_CHECK int segment_verify(struct segments *segments, const struct segment *segment,
+    const struct block *blocks, uint32_t count, uint8_t *bytes);
 /* The segment that holds `address`, its file open and in use (may wait). Errors: -ENOENT: it is
  * gone. */
 MUST_CHECK int segment_acquire(

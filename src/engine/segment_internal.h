@@ -19,6 +19,10 @@ void segment_free(struct segment *segment);
 /* A segment's file goes. */
 void segments_unlink_file(struct segments *segments, uint64_t id);
 
+/* segment_crypt.c: writes the blocks, and says what goes into a map. */
+MUST_CHECK int segment_write_blocks(struct segments *segments, const struct segment_place *place,
+    const uint8_t *bytes, struct block *out_blocks);
+
 /* segment_spare.c: keeps the file of a segment that is out of the table, instead of unlinking it. False: it is not
  * worth keeping, or there are enough. */
 bool segment_spare_keep_locked(struct segments *segments, struct segment *segment)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/crypt.h"
 #include "engine/manifest.h"
 
 #define BLOOM_BITS_PER_KEY 10
@@ -29,14 +30,26 @@ struct store_shared {
 struct store {
     struct store_shared *shared;
     rocksdb_t *db;
+    struct crypt *crypt; /* NULL: values are in clear */
     char name[64];
+};
+
+struct store_batch {
+    rocksdb_writebatch_t *inner;
+    struct crypt *crypt;
+    struct crypt_context *context;
+    uint8_t *sealed; /* room for one value */
+    size_t sealed_size;
+    int error; /* -ENOMEM: a value is missing */
 };
 
 struct store_iterator {
     struct store *store;
     rocksdb_readoptions_t *options;
     rocksdb_iterator_t *iterator;
-    struct key end; /* RocksDB keeps a pointer to it */
+    struct key end;  /* RocksDB keeps a pointer to it */
+    uint8_t *opened; /* room for one value that was sealed */
+    size_t opened_size;
     bool is_started;
 };
 
@@ -160,17 +173,18 @@ static int open_database(struct store *store, const char *path, bool create)
     return text != NULL ? store_error(store->name, "open", text) : 0;
 }
 
-int store_open(struct store_shared *shared, const char *path, const char *name, bool create,
-    struct store **out_store)
+int store_open(
+    struct store_shared *shared, const struct store_place *place, struct store **out_store)
 {
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return -ENOMEM;
     store->shared = shared;
-    size_t name_size = min_size(strlen(name), sizeof store->name - 1);
+    store->crypt = place->crypt;
+    size_t name_size = min_size(strlen(place->name), sizeof store->name - 1);
     // NOLINTNEXTLINE(bugprone-not-null-terminated-result): calloc() has put the NUL there
-    memcpy(store->name, name, name_size);
-    int err = open_database(store, path, create);
+    memcpy(store->name, place->name, name_size);
+    int err = open_database(store, place->path, place->create);
     if (err < 0) {
         free(store);
         return err;
@@ -187,6 +201,36 @@ void store_close(struct store *store)
     free(store);
 }
 
+/* Opens what was sealed under `key` into `out`, of its size. */
+static int open_value(const struct store *store, struct slice key, struct slice sealed,
+    uint8_t *out, struct slice *out_value)
+{
+    int err = -EBADMSG;
+    if (sealed.size >= CRYPT_VALUE_BYTES)
+        err = crypt_value_open(store->crypt, key, sealed, out);
+    if (err == -EBADMSG)
+        LOG_ERROR("database record is damaged: it cannot be decrypted", "fs=%s kind=%c size=%zu",
+            store->name, key.data[0], sealed.size);
+    if (err == 0)
+        *out_value = slice_of(out, sealed.size - CRYPT_VALUE_BYTES);
+    return err;
+}
+
+/* Replaces what RocksDB holds by what it was before it was sealed. */
+static int open_pinned(const struct store *store, const struct key *key, struct store_value *value)
+{
+    uint8_t *opened = malloc(value->data.size + 1);
+    int err = opened == NULL ? -ENOMEM
+                             : open_value(store, key_slice(key), value->data, opened, &value->data);
+    rocksdb_pinnableslice_destroy(value->pin);
+    value->pin = NULL;
+    if (err < 0)
+        free(opened);
+    else
+        value->opened = opened;
+    return err;
+}
+
 int store_get(struct store *store, const struct key *key, struct store_value *out_value)
 {
     char *text = NULL;
@@ -198,14 +242,20 @@ int store_get(struct store *store, const struct key *key, struct store_value *ou
         return -ENOENT;
     size_t size = 0;
     const char *data = rocksdb_pinnableslice_value(pin, &size);
-    *out_value = (struct store_value){ slice_of(data, size), pin };
-    return 0;
+    struct store_value value = { .data = slice_of(data, size), .pin = pin };
+    int err = store->crypt == NULL ? 0 : open_pinned(store, key, &value);
+    if (err == 0)
+        *out_value = value;
+    return err;
 }
 
 void store_value_release(struct store_value *value)
 {
-    rocksdb_pinnableslice_destroy(value->pin);
+    if (value->pin != NULL)
+        rocksdb_pinnableslice_destroy(value->pin);
+    free(value->opened);
     value->pin = NULL;
+    value->opened = NULL;
 }
 
 int store_scan(struct store *store, const struct key *from, const struct key *end,
@@ -225,6 +275,18 @@ int store_scan(struct store *store, const struct key *from, const struct key *en
     return 0;
 }
 
+static int open_scanned(struct store_iterator *iterator, struct slice key, struct slice *value)
+{
+    if (iterator->opened_size < value->size) {
+        uint8_t *larger = realloc(iterator->opened, value->size);
+        if (larger == NULL)
+            return -ENOMEM;
+        iterator->opened = larger;
+        iterator->opened_size = value->size;
+    }
+    return open_value(iterator->store, key, *value, iterator->opened, value);
+}
+
 int store_scan_next(struct store_iterator *iterator, struct slice *out_key, struct slice *out_value)
 {
     if (iterator->is_started)
@@ -239,8 +301,10 @@ int store_scan_next(struct store_iterator *iterator, struct slice *out_key, stru
     const char *data = rocksdb_iter_key(iterator->iterator, &size);
     *out_key = slice_of(data, size);
     data = rocksdb_iter_value(iterator->iterator, &size);
-    *out_value = slice_of(data, size);
-    return 1;
+    struct slice value = slice_of(data, size);
+    int err = iterator->store->crypt == NULL ? 0 : open_scanned(iterator, *out_key, &value);
+    *out_value = value;
+    return err < 0 ? err : 1;
 }
 
 void store_scan_end(struct store_iterator *iterator)
@@ -249,74 +313,114 @@ void store_scan_end(struct store_iterator *iterator)
         return;
     rocksdb_iter_destroy(iterator->iterator);
     rocksdb_readoptions_destroy(iterator->options);
+    free(iterator->opened);
     free(iterator);
 }
 
-/* RocksDB's own type under our name: its functions are all that is called on it. */
-static rocksdb_writebatch_t *inner(struct store_batch *batch)
+int store_batch_new(struct store *store, struct store_batch **out_batch)
 {
-    return (rocksdb_writebatch_t *)(void *)batch;
-}
-
-int store_batch_new(struct store_batch **out_batch)
-{
-    *out_batch = (struct store_batch *)(void *)rocksdb_writebatch_create();
-    return *out_batch == NULL ? -ENOMEM : 0;
+    struct store_batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL)
+        return -ENOMEM;
+    batch->inner = rocksdb_writebatch_create();
+    batch->crypt = store->crypt;
+    int err = batch->inner == NULL ? -ENOMEM : 0;
+    if (err == 0 && batch->crypt != NULL)
+        err = crypt_context_get(batch->crypt, &batch->context);
+    if (err < 0) {
+        store_batch_free(batch);
+        return err;
+    }
+    *out_batch = batch;
+    return 0;
 }
 
 void store_batch_free(struct store_batch *batch)
 {
-    if (batch != NULL)
-        rocksdb_writebatch_destroy(inner(batch));
+    if (batch == NULL)
+        return;
+    if (batch->context != NULL)
+        crypt_context_put(batch->crypt, batch->context);
+    if (batch->inner != NULL)
+        rocksdb_writebatch_destroy(batch->inner);
+    free(batch->sealed);
+    free(batch);
 }
 
 void store_batch_clear(struct store_batch *batch)
 {
-    rocksdb_writebatch_clear(inner(batch));
+    rocksdb_writebatch_clear(batch->inner);
+    batch->error = 0;
+}
+
+/* False: there is no memory; the batch is not to be applied. */
+static bool seal_value(struct store_batch *batch, const struct key *key, struct slice *value)
+{
+    size_t size = value->size + CRYPT_VALUE_BYTES;
+    if (batch->sealed_size < size) {
+        uint8_t *larger = realloc(batch->sealed, size);
+        if (larger == NULL) {
+            batch->error = -ENOMEM;
+            return false;
+        }
+        batch->sealed = larger;
+        batch->sealed_size = size;
+    }
+    crypt_value_seal(batch->crypt, batch->context, key_slice(key), *value, batch->sealed);
+    *value = slice_of(batch->sealed, size);
+    return true;
 }
 
 void store_batch_put(struct store_batch *batch, const struct key *key, struct slice value)
 {
+    if (batch->crypt != NULL && !seal_value(batch, key, &value))
+        return;
     rocksdb_writebatch_put(
-        inner(batch), (const char *)key->bytes, key->size, (const char *)value.data, value.size);
+        batch->inner, (const char *)key->bytes, key->size, (const char *)value.data, value.size);
 }
 
 void store_batch_delete(struct store_batch *batch, const struct key *key)
 {
-    rocksdb_writebatch_delete(inner(batch), (const char *)key->bytes, key->size);
+    rocksdb_writebatch_delete(batch->inner, (const char *)key->bytes, key->size);
 }
 
 void store_batch_mark(struct store_batch *batch)
 {
-    rocksdb_writebatch_set_save_point(inner(batch));
+    rocksdb_writebatch_set_save_point(batch->inner);
 }
 
 void store_batch_undo(struct store_batch *batch)
 {
     char *text = NULL;
-    rocksdb_writebatch_rollback_to_save_point(inner(batch), &text);
+    rocksdb_writebatch_rollback_to_save_point(batch->inner, &text);
     assert(text == NULL); /* there is a mark */
 }
 
 void store_batch_forget(struct store_batch *batch)
 {
     char *text = NULL;
-    rocksdb_writebatch_pop_save_point(inner(batch), &text);
+    rocksdb_writebatch_pop_save_point(batch->inner, &text);
     assert(text == NULL);
 }
 
-struct slice store_batch_bytes(struct store_batch *batch)
+int store_batch_bytes(struct store_batch *batch, struct slice *out_bytes)
 {
     size_t size = 0;
-    const char *data = rocksdb_writebatch_data(inner(batch), &size);
-    return slice_of(data, size);
+    const char *data = rocksdb_writebatch_data(batch->inner, &size);
+    *out_bytes = slice_of(data, size);
+    return batch->error;
+}
+
+static int apply_inner(struct store *store, rocksdb_writebatch_t *batch)
+{
+    char *text = NULL;
+    rocksdb_write(store->db, store->shared->write, batch, &text);
+    return text == NULL ? 0 : store_error(store->name, "write", text);
 }
 
 int store_apply(struct store *store, struct store_batch *batch)
 {
-    char *text = NULL;
-    rocksdb_write(store->db, store->shared->write, inner(batch), &text);
-    return text == NULL ? 0 : store_error(store->name, "write", text);
+    return batch->error < 0 ? batch->error : apply_inner(store, batch->inner);
 }
 
 int store_apply_bytes(struct store *store, struct slice bytes)
@@ -325,7 +429,7 @@ int store_apply_bytes(struct store *store, struct slice bytes)
         rocksdb_writebatch_create_from((const char *)bytes.data, bytes.size);
     if (batch == NULL)
         return -ENOMEM;
-    int err = store_apply(store, (struct store_batch *)(void *)batch);
+    int err = apply_inner(store, batch);
     rocksdb_writebatch_destroy(batch);
     return err;
 }

@@ -5,12 +5,16 @@
  * but through pool_call(). One thread writes; any may read. Errors: -EIO; -EBADMSG: damaged;
  * -EBUSY: another process has it open; -ENOSPC. What RocksDB says is logged here, as only here the
  * text is known.
+ *
+ * Values of an encrypted file system are sealed when they are put into a batch, and opened when they are read; nothing
+ * above knows of it. Keys stay as they are.
  */
 #pragma once
 
 #include "base/base.h"
 #include "engine/keys.h"
 
+struct crypt;
 struct store;
 struct store_shared; /* what all databases of the process have in common: the block cache, options
                       */
@@ -28,16 +32,23 @@ MUST_CHECK int store_shared_new(
 void store_shared_free(struct store_shared *shared);
 
 /* Opens the database in the directory `path`; with `create` it is made if missing, without:
- * -ENOENT. `name` is for the log. */
-MUST_CHECK int store_open(struct store_shared *shared, const char *path, const char *name,
-    bool create, struct store **out_store);
+ * -ENOENT. `name` is for the log. `crypt` (borrowed) seals its values; NULL: they are in clear. */
+struct store_place {
+    const char *path;
+    const char *name;
+    struct crypt *crypt;
+    bool create;
+};
+MUST_CHECK int store_open(
+    struct store_shared *shared, const struct store_place *place, struct store **out_store);
 /* NULL is allowed. */
 void store_close(struct store *store);
 
 /* A value that stays valid until it is released. */
 struct store_value {
     struct slice data;
-    void *pin;
+    void *pin;    /* RocksDB's; NULL: `opened` */
+    void *opened; /* what was sealed; NULL: it was not */
 };
 
 /* Errors: -ENOENT. */
@@ -54,7 +65,7 @@ MUST_CHECK int store_scan_next(
 /* NULL is allowed. */
 void store_scan_end(struct store_iterator *iterator);
 
-MUST_CHECK int store_batch_new(struct store_batch **out_batch);
+MUST_CHECK int store_batch_new(struct store *store, struct store_batch **out_batch);
 void store_batch_free(struct store_batch *batch);
 void store_batch_clear(struct store_batch *batch);
 void store_batch_put(struct store_batch *batch, const struct key *key, struct slice value);
@@ -64,8 +75,9 @@ void store_batch_delete(struct store_batch *batch, const struct key *key);
 void store_batch_mark(struct store_batch *batch);
 void store_batch_undo(struct store_batch *batch);
 void store_batch_forget(struct store_batch *batch);
-/* The batch as bytes, valid until it is changed; and a batch of such bytes, once. */
-struct slice store_batch_bytes(struct store_batch *batch);
+/* The batch as bytes, valid until it is changed; and a batch of such bytes, once. Errors: -ENOMEM: something could not
+ * be put into it, so it must not be applied. */
+MUST_CHECK int store_batch_bytes(struct store_batch *batch, struct slice *out_bytes);
 MUST_CHECK int store_apply_bytes(struct store *store, struct slice bytes);
 /* Makes all of the batch visible or nothing; durable with the next flush (the journal keeps it till then). */
 MUST_CHECK int store_apply(struct store *store, struct store_batch *batch);

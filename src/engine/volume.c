@@ -17,12 +17,16 @@
 #include "base/sys.h"
 #include "engine/data_remap.h"
 #include "engine/reclaim.h"
+#include "engine/volume_key.h"
 
 #define FORMAT_VERSION    2
+#define FORMAT_ENCRYPTED  3 /* what older programs must not open */
 #define FORMAT_SIZE_MAX   512u
+#define CIPHER            "aes-256-gcm"
 #define SPACE_CHECK_MS    200u
 #define SEGMENT_FDS_MAX   256u
 #define INODE_CEILING_NEW (INODE_FIRST + 65536)
+#define NUMBER_FIRST      1024u /* the first records are sealed under smaller ones */
 #define PATH_SIZE_MAX     4096u
 
 struct fs_time volume_now(void)
@@ -62,7 +66,8 @@ struct format {
     unsigned version;
     uint32_t segment_blocks;
     uint8_t uuid[UUID_BYTES];
-    struct hash_key name_key;
+    struct hash_key name_key; /* zeros when encrypted */
+    bool is_encrypted;
 };
 
 static int format_write(int dir_fd, const struct format *format)
@@ -72,8 +77,10 @@ static int format_write(int dir_fd, const struct format *format)
     for (size_t i = 0; i < UUID_BYTES; i++)
         (void)snprintf(uuid + 2 * i, 3, "%02x", format->uuid[i]);
     int size = snprintf(text, sizeof text,
-        "shoal-engine %d\nuuid %s\nname-key %016" PRIx64 "%016" PRIx64 "\nsegment-blocks %u\n",
-        FORMAT_VERSION, uuid, format->name_key.k0, format->name_key.k1, format->segment_blocks);
+        "shoal-engine %d\nuuid %s\nname-key %016" PRIx64 "%016" PRIx64 "\nsegment-blocks %u\n%s",
+        format->is_encrypted ? FORMAT_ENCRYPTED : FORMAT_VERSION, uuid, format->name_key.k0,
+        format->name_key.k1, format->segment_blocks,
+        format->is_encrypted ? "cipher " CIPHER "\n" : "");
     return sys_replace_file(dir_fd, "format", text, (size_t)size, 0600);
 }
 
@@ -86,18 +93,22 @@ static int format_read(int dir_fd, struct format *out_format)
         return err == -EFBIG ? -EBADMSG : err;
     unsigned version = 0;
     char uuid[2 * UUID_BYTES + 1] = "";
+    char cipher[32] = "";
     struct format format = { .version = FORMAT_VERSION };
     // NOLINTNEXTLINE(cert-err34-c): what does not fit is refused below, by values and their count
     int fields = sscanf(text,
-        "shoal-engine %u uuid %32[0-9a-f] name-key %16" SCNx64 "%16" SCNx64 " segment-blocks %u",
-        &version, uuid, &format.name_key.k0, &format.name_key.k1, &format.segment_blocks);
+        "shoal-engine %u uuid %32[0-9a-f] name-key %16" SCNx64 "%16" SCNx64
+        " segment-blocks %u cipher %31s",
+        &version, uuid, &format.name_key.k0, &format.name_key.k1, &format.segment_blocks, cipher);
     free(text);
     if (fields < 1 || version == 0)
         return -EBADMSG;
-    if (version > FORMAT_VERSION)
+    format.is_encrypted = strcmp(cipher, CIPHER) == 0;
+    if (version > FORMAT_ENCRYPTED || (fields == 6 && !format.is_encrypted))
         return -EPROTO;
     uint32_t blocks = format.segment_blocks;
-    if (fields != 5 || strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
+    if (fields < 5 || format.is_encrypted != (version == FORMAT_ENCRYPTED) ||
+        strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
         blocks > SEGMENT_BLOCKS_MAX || (blocks & (blocks - 1)) != 0)
         return -EBADMSG;
     for (size_t i = 0; i < UUID_BYTES; i++) {
@@ -124,7 +135,7 @@ static int store_path(const struct engine *engine, const char *fs_id, char *out_
 }
 
 /* The root directory and the state of an empty file system. */
-static int write_first_records(struct store *store)
+static int write_first_records(struct store *store, bool is_encrypted)
 {
     struct fs_time now = volume_now();
     struct inode_record root = { .parent = ROOT_INODE };
@@ -143,9 +154,10 @@ static int write_first_records(struct store *store)
         .segment_ceiling = 1,
         .used_files = 1,
         .freed_from = 1,
+        .number_ceiling = is_encrypted ? NUMBER_FIRST : 0,
         .is_clean = true };
     struct store_batch *batch;
-    int err = store_batch_new(&batch);
+    int err = store_batch_new(store, &batch);
     if (err < 0)
         return err;
     uint8_t value[INODE_BYTES_MAX];
@@ -164,26 +176,48 @@ static int write_first_records(struct store *store)
     return err;
 }
 
-static int make_database(struct engine *engine, const char *fs_id)
+static int make_database(struct engine *engine, const char *fs_id, struct crypt *crypt)
 {
     char path[PATH_SIZE_MAX];
     int err = store_path(engine, fs_id, path, sizeof path);
     if (err < 0)
         return err;
     struct store *store;
-    err = store_open(engine->stores, path, fs_id, true, &store);
+    const struct store_place place = {
+        .path = path, .name = fs_id, .crypt = crypt, .create = true
+    };
+    err = store_open(engine->stores, &place, &store);
     if (err < 0)
         return err;
-    err = write_first_records(store);
+    err = write_first_records(store, crypt != NULL);
     store_close(store);
     return err;
 }
 
-int volume_create(struct engine *engine, const char *fs_id)
+/* In the empty directory `fd`; the format file comes last. */
+static int make_files(struct engine *engine, const char *fs_id, const char *key_id, int fd)
+{
+    struct format format = { .segment_blocks = engine->options.segment_blocks,
+        .is_encrypted = key_id != NULL };
+    struct crypt *crypt = NULL;
+    random_bytes(format.uuid, sizeof format.uuid);
+    if (!format.is_encrypted)
+        random_bytes(&format.name_key, sizeof format.name_key);
+    const struct key_place place = { engine, fs_id, fd, format.uuid };
+    int err = sys_mkdirat(fd, "data", 0700);
+    if (err == 0 && format.is_encrypted)
+        err = volume_key_make(&place, key_id, &crypt);
+    if (err == 0)
+        err = make_database(engine, fs_id, crypt);
+    crypt_free(crypt);
+    return err < 0 ? err : format_write(fd, &format);
+}
+
+int volume_create(struct engine *engine, const char *fs_id, const char *key_id)
 {
     if (!id_is_safe(fs_id))
         return -EINVAL;
-    struct format format = { .segment_blocks = engine->options.segment_blocks };
+    struct format format;
     int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
     if (fd >= 0) {
         int err = format_read(fd, &format);
@@ -200,14 +234,7 @@ int volume_create(struct engine *engine, const char *fs_id)
     fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd;
-    err = sys_mkdirat(fd, "data", 0700);
-    if (err == 0)
-        err = make_database(engine, fs_id);
-    if (err == 0) {
-        random_bytes(format.uuid, sizeof format.uuid);
-        random_bytes(&format.name_key, sizeof format.name_key);
-        err = format_write(fd, &format);
-    }
+    err = make_files(engine, fs_id, key_id, fd);
     if (err == 0)
         err = sys_fsync(engine->dir_fd);
     (void)close(fd);
@@ -278,7 +305,17 @@ static int open_files(struct volume *volume)
     volume->name_key = format.name_key;
     volume->segment_blocks = format.segment_blocks;
     memcpy(volume->uuid, format.uuid, UUID_BYTES);
-    err = store_open(engine->stores, path, volume->fs_id, false, &volume->store);
+    if (format.is_encrypted) {
+        const struct key_place place = { engine, volume->fs_id, volume->dir_fd, volume->uuid };
+        err = volume_key_open(&place, &volume->crypt);
+        if (err < 0)
+            return err;
+        volume->name_key = crypt_name_key(volume->crypt);
+    }
+    const struct store_place place = {
+        .path = path, .name = volume->fs_id, .crypt = volume->crypt
+    };
+    err = store_open(engine->stores, &place, &volume->store);
     if (err < 0)
         return err == -ENOENT ? -EBADMSG : err;
     volume->data_fd = sys_openat(volume->dir_fd, "data", O_RDONLY | O_DIRECTORY, 0);
@@ -321,6 +358,8 @@ static void start_numbers(struct volume *volume, struct volume_state *state)
     volume->batch_number = state->batch;
     volume->background.checkpoint_batch = state->batch;
     state->is_clean = false;
+    if (volume->crypt != NULL)
+        crypt_start_numbers(volume->crypt, state->number_ceiling);
 }
 
 static int find_root(struct volume *volume)
@@ -342,6 +381,7 @@ static int start(struct volume *volume, struct volume_state *state)
         .uuid = volume->uuid,
         .fs_id = volume->fs_id,
         .pool = engine->pool,
+        .crypt = volume->crypt,
         .fd_max = SEGMENT_FDS_MAX,
         .spare_bytes = engine->options.reserve_bytes / 2,
         .next_id = max_u64(state->segment_ceiling, 1) };
@@ -379,6 +419,7 @@ static void teardown(struct volume *volume)
     refs_fini(&volume->refs);
     journal_close(volume->journal);
     store_close(volume->store);
+    crypt_free(volume->crypt);
     if (volume->data_fd >= 0)
         (void)close(volume->data_fd);
     if (volume->dir_fd >= 0)
@@ -395,6 +436,8 @@ static void log_refusal(const char *fs_id, int err)
         reason = "its format is newer than this program";
     else if (err == -EBADMSG)
         reason = "it is damaged";
+    else if (err == -ENOKEY || err == -EKEYREVOKED)
+        reason = "its key cannot be used";
     LOG_ERROR("file system cannot be opened", "fs=%s error=%d reason=\"%s\"", fs_id, err, reason);
 }
 
@@ -426,13 +469,37 @@ int volume_open(struct engine *engine, const char *fs_id, struct volume **out_vo
             log_refusal(fs_id, err);
         background_stop(volume);
         teardown(volume);
-        return err;
+        return err == -ENOKEY || err == -EKEYREVOKED ? -EIO : err;
     }
     background_start(volume);
     LOG_INFO("file system opened", "fs=%s inodes=%" PRIu64 " bytes=%" PRIu64 " recovered=%s", fs_id,
         state.used_files, state.used_bytes, was_clean ? "no" : "yes");
     *out_volume = volume;
     return 0;
+}
+
+int volume_rekey(struct engine *engine, const char *fs_id, struct volume *volume)
+{
+    struct format format;
+    int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    int err = format_read(fd, &format);
+    if (err == 0 && format.is_encrypted) {
+        const struct key_place place = { engine, fs_id, fd, format.uuid };
+        err = volume_key_renew(&place);
+    }
+    (void)close(fd);
+    if (volume != NULL && volume->is_locked != (err < 0)) {
+        volume->is_locked = err < 0;
+        if (err < 0)
+            LOG_ERROR(
+                "encrypted file system answers every call with an error: its key cannot be used",
+                "fs=%s error=%d", fs_id, err);
+        else
+            LOG_INFO("encrypted file system serves again: its key can be used", "fs=%s", fs_id);
+    }
+    return err;
 }
 
 /* The last batch says so, and nothing is left for the journal to replay. */

@@ -28,6 +28,8 @@ struct engine {
     _Atomic uint64_t cached_bytes;
 };
 
+struct crypt;
+
 struct volume {
     struct fs fs; /* first: callers hold this */
     struct engine *engine;
@@ -38,6 +40,7 @@ struct volume {
     struct hash_key name_key;
     uint32_t segment_blocks;
     uint64_t generation; /* of inodes made since this opening */
+    struct crypt *crypt; /* NULL: not encrypted */
     struct store *store;
     struct journal *journal;
     struct inode_cache inodes;
@@ -55,6 +58,7 @@ struct volume {
     _Atomic uint64_t used_files;
     _Atomic uint64_t writeverf;
     _Atomic bool is_failed; /* read-only since a write to the disk failed */
+    _Atomic bool is_locked; /* its key cannot be used: calls fail with -EIO */
     _Atomic bool is_nearly_full;
     _Atomic uint64_t space_checked_ms;
 };
@@ -88,10 +92,12 @@ void volume_fail(struct volume *volume, const char *what, int err);
 bool volume_is_nearly_full(struct volume *volume);
 
 /* Opens the file system `fs_id`; see struct fs_provider. */
-MUST_CHECK int volume_create(struct engine *engine, const char *fs_id);
+MUST_CHECK int volume_create(struct engine *engine, const char *fs_id, const char *key_id);
 MUST_CHECK int volume_open(struct engine *engine, const char *fs_id, struct volume **out_volume);
 void volume_close(struct volume *volume);
 MUST_CHECK int volume_destroy(struct engine *engine, const char *fs_id);
+/* `volume`: NULL when it is not open. */
+MUST_CHECK int volume_rekey(struct engine *engine, const char *fs_id, struct volume *volume);
 
 /* Every operation; calls_read.c, calls_change.c, data_*.c. */
 extern const struct fs_ops engine_ops;

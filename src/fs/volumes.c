@@ -63,9 +63,9 @@ void fs_volumes_free(struct fs_volumes *volumes)
     free(volumes);
 }
 
-int fs_volumes_create(struct fs_volumes *volumes, const char *fs_id)
+int fs_volumes_create(struct fs_volumes *volumes, const char *fs_id, const char *key_id)
 {
-    return volumes->provider->create(volumes->provider->context, fs_id);
+    return volumes->provider->create(volumes->provider->context, fs_id, key_id);
 }
 
 static struct entry *find_locked(struct fs_volumes *volumes, const char *fs_id)
@@ -211,6 +211,32 @@ void fs_volumes_put(struct fs_volumes *volumes, struct fs *fs)
         break;
     }
     mutex_unlock(&volumes->lock);
+}
+
+int fs_volumes_rekey(struct fs_volumes *volumes, const char *fs_id)
+{
+    struct entry *entry;
+    int err;
+    mutex_lock(&volumes->lock);
+    for (;;) {
+        err = find_or_add_locked(volumes, fs_id, &entry);
+        if (err < 0 || !entry->is_busy)
+            break;
+        wait_for_change(volumes, entry);
+    }
+    if (err >= 0 && entry->is_doomed)
+        err = -ESTALE;
+    if (err >= 0) {
+        /* Busy, so that nobody opens or closes it meanwhile; its users go on. */
+        entry->is_busy = true;
+        mutex_unlock(&volumes->lock);
+        err = volumes->provider->rekey(volumes->provider->context, entry->fs_id, entry->fs);
+        mutex_lock(&volumes->lock);
+        entry->is_busy = false;
+        settle_locked(entry);
+    }
+    mutex_unlock(&volumes->lock);
+    return err < 0 ? err : 0;
 }
 
 /* Closes and destroys a doomed entry without users, outside the lock. */

@@ -3,6 +3,7 @@
  *
  *   engine_bench DIRECTORY [seconds]
  *
+ * With SHOAL_ENCRYPTED in the environment the file system is encrypted.
  * DIRECTORY decides what is measured: with durable metadata, mostly its fdatasync.
  */
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include "base/sys.h"
 #include "engine/engine.h"
 #include "io/reactor.h"
+#include "tests/lib/fake_keeper.h"
 
 #define REACTORS  2u
 #define FILE_SIZE (UINT64_C(256) << 20)
@@ -286,10 +288,13 @@ int main(int argc, char **argv)
     struct reactor *reactors[REACTORS];
     struct engine_options options = { .directory = argv[1] };
     struct bench bench = { 0 };
+    struct fake_keeper keeper;
     log_set_level(LOG_LEVEL_WARN);
     if (pool_new(4, &pool) < 0)
         return 1;
     options.pool = pool;
+    fake_keeper_init(&keeper);
+    options.keeper = &keeper.keeper;
     if (engine_new(&options, &engine) < 0)
         return 1;
     for (unsigned i = 0; i < REACTORS; i++) {
@@ -298,7 +303,8 @@ int main(int argc, char **argv)
     }
     const struct fs_provider *provider = engine_provider(engine);
     if (provider->destroy(provider->context, "fs-bench") < 0 ||
-        provider->create(provider->context, "fs-bench") < 0 ||
+        provider->create(provider->context, "fs-bench",
+            getenv("SHOAL_ENCRYPTED") != NULL ? FAKE_KEY_ID : NULL) < 0 ||
         provider->open(provider->context, "fs-bench", &bench.fs) < 0)
         return 1;
     prepare(&bench);

@@ -14,9 +14,10 @@ static _Noreturn void die(const char *what, const char *reason)
     exit(1);
 }
 
-static int provider_create(void *context, const char *fs_id)
+static int provider_create(void *context, const char *fs_id, const char *key_id)
 {
     struct control_fixture *fixture = context;
+    (void)key_id;
     fixture->create_count++;
     if (fixture->create_error < 0)
         return fixture->create_error;
@@ -40,6 +41,14 @@ static void provider_close(void *context, struct fs *fs)
 {
     (void)context;
     fake_fs_free(fs);
+}
+
+static int provider_rekey(void *context, const char *fs_id, struct fs *fs)
+{
+    (void)context;
+    (void)fs_id;
+    (void)fs;
+    return 0;
 }
 
 static int provider_destroy(void *context, const char *fs_id)
@@ -83,7 +92,8 @@ static void start_server(struct control_fixture *fixture)
         .create = provider_create,
         .open = provider_open,
         .close = provider_close,
-        .destroy = provider_destroy };
+        .destroy = provider_destroy,
+        .rekey = provider_rekey };
     if (fs_volumes_new(&fixture->provider, &fixture->volumes) < 0)
         die("volumes", "not made");
     struct control_options options = {

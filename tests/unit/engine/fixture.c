@@ -30,6 +30,8 @@ static void start(struct fixture *fixture, const struct engine_options *options)
     assert_int_equal(pool_new(4, &fixture->pool), 0);
     fixture->options.directory = fixture->directory;
     fixture->options.pool = fixture->pool;
+    fake_keeper_init(&fixture->keeper);
+    fixture->options.keeper = &fixture->keeper.keeper;
     if (fixture->options.write_buffer_bytes == 0)
         fixture->options.write_buffer_bytes = 4 << 20;
     if (fixture->options.reserve_bytes == 0)
@@ -38,9 +40,9 @@ static void start(struct fixture *fixture, const struct engine_options *options)
     fixture->provider = engine_provider(fixture->engine);
 }
 
-void fixture_init(struct fixture *fixture, const struct engine_options *options)
+static void init(struct fixture *fixture, const struct engine_options *options, bool is_encrypted)
 {
-    *fixture = (struct fixture){ 0 };
+    *fixture = (struct fixture){ .is_encrypted = is_encrypted };
     /* In memory where there is such a place: syncs take most time, and no test cuts the power. */
     const char *parent = getenv("SHOAL_TEST_DIR");
     if (parent == NULL)
@@ -48,8 +50,20 @@ void fixture_init(struct fixture *fixture, const struct engine_options *options)
     (void)snprintf(fixture->directory, sizeof fixture->directory, "%s/shoal-engine-XXXXXX", parent);
     assert_non_null(mkdtemp(fixture->directory));
     start(fixture, options);
-    assert_int_equal(fixture->provider->create(fixture->provider->context, FS_NAME), 0);
+    assert_int_equal(fixture->provider->create(
+                         fixture->provider->context, FS_NAME, is_encrypted ? FAKE_KEY_ID : NULL),
+        0);
     assert_int_equal(fixture_open(fixture), 0);
+}
+
+void fixture_init(struct fixture *fixture, const struct engine_options *options)
+{
+    init(fixture, options, getenv("SHOAL_ENCRYPTED") != NULL);
+}
+
+void fixture_init_encrypted(struct fixture *fixture, const struct engine_options *options)
+{
+    init(fixture, options, true);
 }
 
 void fixture_attach(

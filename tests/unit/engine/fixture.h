@@ -2,10 +2,13 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "fake_keeper.h"
 
 struct fixture {
     char directory[64];
     struct engine_options options;
+    struct fake_keeper keeper;
+    bool is_encrypted; /* SHOAL_ENCRYPTED is set, or fixture_init_encrypted() */
     struct pool *pool;
     struct engine *engine;
     const struct fs_provider *provider;
@@ -13,8 +16,9 @@ struct fixture {
     struct fs_node root;
 };
 
-/* `options` may be NULL; directory and pool are filled in. */
+/* `options` may be NULL; directory, pool and keeper are filled in. */
 void fixture_init(struct fixture *fixture, const struct engine_options *options);
+void fixture_init_encrypted(struct fixture *fixture, const struct engine_options *options);
 /* Opens it in `directory`, which exists (from another process, or after a crash). */
 void fixture_attach(
     struct fixture *fixture, const struct engine_options *options, const char *directory);

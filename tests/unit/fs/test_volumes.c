@@ -14,12 +14,15 @@ struct fake {
     _Atomic int open_count;
     _Atomic int close_count;
     _Atomic int destroy_count;
+    _Atomic int rekey_count;
+    struct fs *rekeyed;
     int open_error;
 };
 
-static int fake_create(void *context, const char *fs_id)
+static int fake_create(void *context, const char *fs_id, const char *key_id)
 {
     (void)context;
+    (void)key_id;
     (void)fs_id;
     return 0;
 }
@@ -49,6 +52,15 @@ static int fake_destroy(void *context, const char *fs_id)
     return 0;
 }
 
+static int fake_rekey(void *context, const char *fs_id, struct fs *fs)
+{
+    struct fake *fake = context;
+    (void)fs_id;
+    fake->rekey_count++;
+    fake->rekeyed = fs;
+    return 0;
+}
+
 struct fixture {
     struct fake fake;
     struct fs_provider provider;
@@ -58,8 +70,8 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    f->provider =
-        (struct fs_provider){ "fake", &f->fake, fake_create, fake_open, fake_close, fake_destroy };
+    f->provider = (struct fs_provider){ "fake", &f->fake, fake_create, fake_open, fake_close,
+        fake_destroy, fake_rekey };
     *state = f;
     return fs_volumes_new(&f->provider, &f->volumes);
 }
@@ -159,6 +171,23 @@ static void get_open_opens_nothing(void **state)
     fs_volumes_put(f->volumes, again);
 }
 
+static void keys_are_told_to_open_and_closed_file_systems(void **state)
+{
+    struct fixture *f = *state;
+    struct fs *fs;
+    assert_int_equal(fs_volumes_rekey(f->volumes, "fs-1"), 0);
+    assert_int_equal(f->fake.rekey_count, 1);
+    assert_null(f->fake.rekeyed);
+    assert_int_equal(f->fake.open_count, 0);
+    assert_int_equal(fs_volumes_get(f->volumes, "fs-1", &fs), 0);
+    assert_int_equal(fs_volumes_rekey(f->volumes, "fs-1"), 0);
+    assert_int_equal(f->fake.rekey_count, 2);
+    assert_ptr_equal(f->fake.rekeyed, fs);
+    fs_volumes_put(f->volumes, fs);
+    assert_int_equal(fs_volumes_destroy(f->volumes, "fs-1"), 0);
+    assert_int_equal(f->fake.close_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +198,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             destroying_one_that_is_not_open_destroys_it, setup, teardown),
         cmocka_unit_test_setup_teardown(get_open_opens_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            keys_are_told_to_open_and_closed_file_systems, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

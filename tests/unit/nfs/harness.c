@@ -51,10 +51,11 @@ static struct fs **fs_of(struct harness *h, const char *fs_id)
     return strcmp(fs_id, "fs-b") == 0 ? &h->fs_b : NULL;
 }
 
-static int provider_create(void *context, const char *fs_id)
+static int provider_create(void *context, const char *fs_id, const char *key_id)
 {
     (void)context;
     (void)fs_id;
+    (void)key_id;
     return 0;
 }
 
@@ -71,6 +72,14 @@ static void provider_close(void *context, struct fs *fs)
 {
     (void)context; /* its content stays, for harness_restart() */
     assert_int_equal(fake_fs_hold_count(fs), 0);
+}
+
+static int provider_rekey(void *context, const char *fs_id, struct fs *fs)
+{
+    (void)context;
+    (void)fs_id;
+    (void)fs;
+    return 0;
 }
 
 static int provider_destroy(void *context, const char *fs_id)
@@ -119,7 +128,7 @@ static struct harness *harness_new(void)
     fake_catalog_add("fs-a", "127.0.0.1");
     fake_catalog_add("fs-b", "127.0.0.2");
     h->provider = (struct fs_provider){ "fake", h, provider_create, provider_open, provider_close,
-        provider_destroy };
+        provider_destroy, provider_rekey };
     h->options = (struct nfs_server_options){ .fh_key = { .k0 = 1, .k1 = 2 },
         .node_id = "node-1",
         .version = "test",
