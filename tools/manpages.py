@@ -43,6 +43,7 @@ def values_of(option):
         "LEVEL": "error, warn, info or debug",
         "PROFILE": "extended or strict",
         "ADDRESS": "an IPv4 address and a port",
+        "ENDPOINTS": "off, or addresses with ports between commas",
         "CIDRS": "networks or addresses between commas",
     }[option["type"]]
 

@@ -6,13 +6,13 @@ set -euo pipefail
 # To compile and link.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3-minimal librocksdb-dev liburing-dev
   libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libinih-dev libxxhash-dev libssl-dev
-  libzstd-dev libsnappy-dev zlib1g-dev libpq-dev libxml2-dev libyaml-dev)
+  libldns-dev libzstd-dev libsnappy-dev zlib1g-dev libpq-dev libxml2-dev libyaml-dev)
 # For `make run`, beyond what the libraries above bring along.
 run_packages=(diffutils findutils)
 # For `make check` and `make test`: tools, then the clients of the end-to-end tests.
 test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3-pytest shellcheck
   python3-boto3 python3-venv awscli user-mode-linux busybox-static nfs-common iproute2 socat util-linux
-  git make sqlite3 fio strace curl procps xz-utils postgresql pgbouncer openssl)
+  git make bind9-dnsutils sqlite3 fio strace curl procps xz-utils postgresql pgbouncer openssl)
 # For `make bench`: the server that ours is compared with.
 bench_packages=(nfs-ganesha nfs-ganesha-vfs)
 

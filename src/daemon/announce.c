@@ -35,14 +35,30 @@ static json_t *subnet_list(const struct catalog_network *network)
     return list;
 }
 
+/* ["127.0.0.1:8053", ...]; NULL when there is no memory. */
+static json_t *dns_list(const struct endpoint_list *dns)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < dns->count && list != NULL; i++) {
+        char text[ENDPOINT_TEXT_SIZE];
+        endpoint_format(&dns->items[i], text);
+        if (json_array_append_new(list, json_string(text)) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 int announce_write(int dir_fd, const struct announcement *announcement)
 {
     char *text = NULL;
-    json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:s, s:o}", "pid", (int)getpid(),
-        "endpoint", announcement->endpoint, "region", announcement->region, "account_id",
-        announcement->account_id, "control_port", (int)announcement->control_port, "nfs_port",
-        (int)announcement->nfs_port, "version", SHOAL_VERSION, "subnets",
-        subnet_list(announcement->network));
+    json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:s, s:o, s:s, s:o}", "pid",
+        (int)getpid(), "endpoint", announcement->endpoint, "region", announcement->region,
+        "account_id", announcement->account_id, "control_port", (int)announcement->control_port,
+        "nfs_port", (int)announcement->nfs_port, "version", SHOAL_VERSION, "subnets",
+        subnet_list(announcement->network), "suffix", announcement->suffix, "dns",
+        dns_list(announcement->dns));
     if (json != NULL)
         text = json_dumps(json, JSON_INDENT(2));
     json_decref(json);

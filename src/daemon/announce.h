@@ -5,6 +5,7 @@
 #pragma once
 
 #include "catalog/records.h"
+#include "daemon/address.h"
 
 struct announcement {
     const char *endpoint; /* "http://127.0.0.1:8049" */
@@ -13,6 +14,8 @@ struct announcement {
     uint16_t control_port;
     uint16_t nfs_port;
     const struct catalog_network *network; /* whose subnets take mount targets */
+    const char *suffix;                    /* of DNS names */
+    const struct endpoint_list *dns;       /* where they are answered */
 };
 
 /* Writes run/shoald.json below `dir_fd`, whole or not at all. */

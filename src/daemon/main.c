@@ -87,13 +87,17 @@ static int announce(
     LOG_INFO("serving", "endpoint=%s nfs_port=%u data=%s pid=%d epoch=%" PRIu32 " version=%s",
         endpoint, service_nfs_port(service), options->node_data, getpid(), dir->epoch,
         SHOAL_VERSION);
+    struct endpoint_list dns;
+    service_dns_listening(service, &dns);
     announce_notify("READY=1");
     return announce_write(dir->fd, &(struct announcement){ .endpoint = endpoint,
                                        .region = options->node_region,
                                        .account_id = options->node_account,
                                        .control_port = service_control_port(service),
                                        .nfs_port = service_nfs_port(service),
-                                       .network = service_network(service) });
+                                       .network = service_network(service),
+                                       .suffix = options->node_suffix,
+                                       .dns = &dns });
 }
 
 static int run(struct options *options, const struct options_source *source)

@@ -154,6 +154,8 @@ static int parse_member(const struct option_row *row, const char *text, void *me
         return address_parse(text, member);
     case OPTION_CIDRS:
         return cidr_list_parse(text, member);
+    case OPTION_ENDPOINTS:
+        return endpoint_list_parse(text, member);
     }
     assert(false);
     return -EINVAL;
@@ -216,6 +218,12 @@ static void describe_values(const struct option_row *row, char *out_text, size_t
             "networks or addresses between commas, at most %u, such as 127.0.0.0/8, 10.0.0.5",
             CIDR_COUNT_MAX);
         break;
+    case OPTION_ENDPOINTS:
+        (void)snprintf(out_text, size,
+            "off, or at most %u addresses with ports between commas, such as 127.0.0.1:53, "
+            "[::1]:53",
+            ENDPOINT_COUNT_MAX);
+        break;
     }
 }
 
@@ -235,7 +243,8 @@ int option_parse(const struct option_row *row, const char *text, struct options 
 void option_format(
     const struct option_row *row, const struct options *options, char *out_text, size_t size)
 {
-    static_assert(CIDR_TEXT_SIZE >= OPTION_TEXT_SIZE, "what holds a list holds any value");
+    static_assert(CIDR_TEXT_SIZE >= OPTION_TEXT_SIZE && CIDR_TEXT_SIZE >= ENDPOINT_LIST_TEXT_SIZE,
+        "what holds a list holds any value");
     assert(size >= CIDR_TEXT_SIZE);
     const void *member = const_member_of(row, options);
     switch (row->type) {
@@ -263,6 +272,9 @@ void option_format(
         break;
     case OPTION_CIDRS:
         cidr_list_format(member, out_text);
+        break;
+    case OPTION_ENDPOINTS:
+        endpoint_list_format(member, out_text);
         break;
     }
 }

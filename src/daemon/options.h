@@ -17,16 +17,17 @@
 #define OPTION_TEXT_SIZE 256u
 
 /* The C type of each type of option. */
-#define OPTION_MEMBER_TEXT(name)    char name[OPTION_TEXT_SIZE];
-#define OPTION_MEMBER_WORD(name)    char name[OPTION_TEXT_SIZE];
-#define OPTION_MEMBER_DIGITS(name)  char name[OPTION_TEXT_SIZE];
-#define OPTION_MEMBER_DOMAIN(name)  char name[OPTION_TEXT_SIZE];
-#define OPTION_MEMBER_NUMBER(name)  uint64_t name;
-#define OPTION_MEMBER_BYTES(name)   uint64_t name;
-#define OPTION_MEMBER_LEVEL(name)   enum log_level name;
-#define OPTION_MEMBER_PROFILE(name) enum catalog_profile name;
-#define OPTION_MEMBER_ADDRESS(name) struct sockaddr_in name;
-#define OPTION_MEMBER_CIDRS(name)   struct cidr_list name;
+#define OPTION_MEMBER_TEXT(name)      char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_WORD(name)      char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_DIGITS(name)    char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_NUMBER(name)    uint64_t name;
+#define OPTION_MEMBER_BYTES(name)     uint64_t name;
+#define OPTION_MEMBER_LEVEL(name)     enum log_level name;
+#define OPTION_MEMBER_PROFILE(name)   enum catalog_profile name;
+#define OPTION_MEMBER_ADDRESS(name)   struct sockaddr_in name;
+#define OPTION_MEMBER_CIDRS(name)     struct cidr_list name;
+#define OPTION_MEMBER_DOMAIN(name)    char name[OPTION_TEXT_SIZE];
+#define OPTION_MEMBER_ENDPOINTS(name) struct endpoint_list name;
 
 /* One member per row, `section_key`. */
 struct options {
@@ -47,6 +48,7 @@ enum option_type {
     OPTION_PROFILE,
     OPTION_ADDRESS,
     OPTION_CIDRS,
+    OPTION_ENDPOINTS,
 };
 
 enum option_when { OPTION_START, OPTION_RELOAD };

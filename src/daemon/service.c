@@ -18,6 +18,7 @@
 #include "control/server.h"
 #include "daemon/certificates.h"
 #include "daemon/gate.h"
+#include "daemon/names.h"
 #include "engine/engine.h"
 #include "io/pool.h"
 #include "metrics/metrics.h"
@@ -43,6 +44,7 @@ struct service {
     struct rpc_program program;
     struct rpc_server *rpc;
     struct control_server *control;
+    struct names *names; /* NULL: dns.listen is off */
 };
 
 static unsigned core_count(void)
@@ -311,6 +313,8 @@ int service_start(const struct options *options, const struct data_dir *dir,
         err = start_nfs(service, out_problem);
     if (err == 0)
         err = start_control(service, out_problem);
+    if (err == 0)
+        err = names_start(options, service->catalog, &service->names, out_problem);
     if (err < 0) {
         service_stop(service, 0);
         return err;
@@ -325,6 +329,7 @@ void service_tick(struct service *service)
     nfs_server_tick(service->nfs, now_ms);
     rpc_server_tick(service->rpc, now_ms);
     certificates_tick(service->certificates);
+    names_tick(service->names);
     metrics_set(METRIC_RPC_CONNECTIONS, rpc_server_conn_count(service->rpc));
 }
 
@@ -332,6 +337,7 @@ void service_stop(struct service *service, uint64_t wait_ms)
 {
     if (service == NULL)
         return;
+    names_stop(service->names); /* first of all: nobody is sent here any more */
     if (service->control != NULL)
         control_server_drain(service->control, wait_ms);
     if (service->rpc != NULL)
@@ -364,4 +370,9 @@ uint16_t service_control_port(const struct service *service)
 const struct catalog_network *service_network(const struct service *service)
 {
     return catalog_network(service->catalog);
+}
+
+void service_dns_listening(const struct service *service, struct endpoint_list *out_list)
+{
+    names_listening(service->names, out_list);
 }

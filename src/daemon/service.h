@@ -22,5 +22,7 @@ void service_stop(struct service *service, uint64_t wait_ms);
 
 uint16_t service_nfs_port(const struct service *service);
 uint16_t service_control_port(const struct service *service);
+/* Where DNS is answered; none: dns.listen is off. */
+void service_dns_listening(const struct service *service, struct endpoint_list *out_list);
 /* The default network, whose subnets take mount targets; borrowed. */
 const struct catalog_network *service_network(const struct service *service);

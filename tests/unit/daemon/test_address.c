@@ -102,6 +102,34 @@ static void a_list_has_a_maximum(void **state)
     assert_int_equal(cidr_list_parse(text, &list), -ENOSPC);
 }
 
+static void endpoints_are_read_and_written_the_same(void **state)
+{
+    (void)state;
+    static const char *const lists[] = { "off", "127.0.0.1:53", "[::1]:65535",
+        "0.0.0.0:1, [::]:1, 10.1.2.3:8053, [2001:db8:1111:2222:3333:4444:5555:6666]:8053" };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        struct endpoint_list list;
+        char text[ENDPOINT_LIST_TEXT_SIZE];
+        assert_int_equal(endpoint_list_parse(lists[i], &list), 0);
+        assert_int_equal(list.count, i == 3 ? 4 : i > 0);
+        endpoint_list_format(&list, text);
+        assert_string_equal(text, lists[i]);
+    }
+}
+
+static void what_is_no_list_of_endpoints_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = { "", " ", "on", "53", "127.0.0.1", "[::1]", "::1:53",
+        "[::1:53", "[::1]53", "[127.0.0.1]:53", "127.0.0.1:53 off", "[::1]:65536",
+        "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]:1" };
+    struct endpoint_list list;
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        assert_int_equal(endpoint_list_parse(wrong[i], &list), -EINVAL);
+    assert_int_equal(
+        endpoint_list_parse("1.1.1.1:1,1.1.1.1:2,1.1.1.1:3,1.1.1.1:4,1.1.1.1:5", &list), -ENOSPC);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +141,8 @@ int main(void)
         cmocka_unit_test(host_bits_of_a_network_are_dropped),
         cmocka_unit_test(what_is_no_list_is_refused),
         cmocka_unit_test(a_list_has_a_maximum),
+        cmocka_unit_test(endpoints_are_read_and_written_the_same),
+        cmocka_unit_test(what_is_no_list_of_endpoints_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
