@@ -35,3 +35,5 @@ int call_listxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node nod
     fs_xattr_emit *emit, void *context);
 int call_removexattr(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
     struct slice name, struct fs_change *out_change);
+int call_usage(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);

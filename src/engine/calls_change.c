@@ -25,6 +25,16 @@ static void unpin(struct volume *volume, struct inode *inode)
         inode_unpin(&volume->inodes, inode);
 }
 
+/* Until it is not asked to come again with the next batch. */
+static int submit_again(struct volume *volume, struct request *request)
+{
+    int err;
+    do {
+        err = committer_submit(&volume->committer, request);
+    } while (err == -EAGAIN);
+    return err;
+}
+
 /* Brings the inode that a name means now into memory, pinned; NULL if there is none: the committer
  * will say so. */
 static struct inode *warm_name(
@@ -167,7 +177,7 @@ int call_link(struct fs *fs, const struct fs_cred *cred, struct fs_node node, st
     err = acquire_dir(volume, dir, &op.dir);
     if (err == 0) {
         struct inode *existing = warm_name(volume, op.dir, name, op.hash);
-        err = committer_submit(&volume->committer, &op.request);
+        err = submit_again(volume, &op.request);
         unpin(volume, existing);
     }
     unpin(volume, op.dir);
@@ -193,7 +203,7 @@ int call_remove(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, s
     if (err < 0)
         return err;
     struct inode *victim = warm_name(volume, op.dir, name, op.hash);
-    err = committer_submit(&volume->committer, &op.request);
+    err = submit_again(volume, &op.request);
     unpin(volume, victim);
     unpin(volume, op.victim);
     unpin(volume, op.dir);
@@ -226,7 +236,7 @@ int call_rename(
     if (err == 0) {
         source = warm_name(volume, op.from_dir, how->from_name, op.from_hash);
         target = warm_name(volume, op.to_dir, how->to_name, op.to_hash);
-        err = committer_submit(&volume->committer, &op.request);
+        err = submit_again(volume, &op.request);
     }
     unpin(volume, source);
     unpin(volume, target);

@@ -176,7 +176,7 @@ static int call_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 const struct fs_ops engine_ops = {
     .name = "engine",
-    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS,
+    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE,
     .root = call_root,
     .getattr = call_getattr,
     .setattr = call_setattr,
@@ -207,4 +207,5 @@ const struct fs_ops engine_ops = {
     .setxattr = call_setxattr,
     .listxattr = call_listxattr,
     .removexattr = call_removexattr,
+    .usage = call_usage,
 };

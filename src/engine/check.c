@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/names.h"
 #include "engine/reclaim.h"
+#include "engine/usage.h"
 #include "engine/volume.h"
 
 /* One inode, as its record says and as the other records show. */
@@ -379,6 +380,8 @@ static int check_all(struct volume *volume, uint64_t *out_error_count)
         err = visit_all(&check, KEY_XATTR, visit_xattrs);
     if (err == 0)
         err = check_maps(&check);
+    if (err == 0)
+        err = usage_check(volume, &check.error_count);
     if (err == 0) {
         check_counts(&check);
         check_shared(&check);

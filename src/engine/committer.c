@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "engine/background.h"
 #include "engine/crypt.h"
+#include "engine/usage.h"
 #include "engine/volume.h"
 #include "metrics/metrics.h"
 
@@ -112,8 +113,10 @@ int batch_acquire(struct batch *batch, uint64_t id, struct inode **out_inode)
 
 struct pending *batch_touch(struct batch *batch, struct inode *inode)
 {
-    if (inode->pending != NULL)
+    if (inode->pending != NULL) {
+        usage_touch(batch, inode->pending);
         return inode->pending;
+    }
     struct pending *pending = batch->free_pendings;
     assert(pending != NULL);
     batch->free_pendings = (struct pending *)(void *)pending->link.next;
@@ -131,6 +134,10 @@ struct pending *batch_touch(struct batch *batch, struct inode *inode)
         pending->record.attr.size_bytes = inode->durable_size;
     mutex_unlock(&shard->lock);
     inode->pending = pending;
+    pending->counted = usage_of(inode->id, &pending->record);
+    pending->home = pending->record.parent;
+    list_init(&pending->uncounted);
+    usage_touch(batch, pending);
     return pending;
 }
 
@@ -355,6 +362,7 @@ static void finish_pendings(struct batch *batch, bool is_durable)
         batch->free_pendings = pending;
     }
     list_init(&batch->pendings);
+    list_init(&batch->uncounted);
 }
 
 static void finish_names(struct batch *batch, bool is_durable)
@@ -429,7 +437,9 @@ static void run_batch(struct batch *batch, struct request *first)
             it->result = it->execute(batch, it);
     }
     int err = 0;
-    if (!is_failed) {
+    if (!is_failed)
+        err = usage_write(batch);
+    if (!is_failed && err == 0) {
         write_pendings(batch);
         raise_ceilings(batch);
         if (batch->has_writes || batch->range_count > 0)
@@ -444,6 +454,7 @@ static void run_batch(struct batch *batch, struct request *first)
     } else {
         publish(batch, first);
     }
+    usage_finish(batch);
     store_batch_clear(batch->writes);
     batch->has_writes = false;
     batch->range_count = 0;
@@ -527,6 +538,7 @@ int committer_start(
     batch->volume = volume;
     batch->state = *state;
     list_init(&batch->pendings);
+    list_init(&batch->uncounted);
     batch->scratch_size = SCRATCH_BYTES;
     batch->scratch = malloc(SCRATCH_BYTES);
     int err = batch->scratch == NULL ? -ENOMEM : store_batch_new(volume->store, &batch->writes);

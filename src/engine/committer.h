@@ -43,14 +43,18 @@ struct request {
 /* The committer's view of an inode it changes in the running batch. */
 struct pending {
     struct list link;
+    struct list uncounted; /* may differ from `counted`: in the batch's list */
     struct inode *inode;
     struct inode_record record; /* of a file: size and block counts are the durable ones */
     bool is_changed;            /* its record is to be written */
     bool is_new;
-    bool is_gone;     /* its record is to be deleted */
-    bool sets_mtime;  /* to what was asked for, maybe the past */
-    bool sets_size;   /* readers' size and space follow the record */
-    bool sets_xattrs; /* the database does not know them yet */
+    bool is_gone;            /* its record is to be deleted */
+    bool sets_mtime;         /* to what was asked for, maybe the past */
+    bool sets_size;          /* readers' size and space follow the record */
+    bool sets_xattrs;        /* the database does not know them yet */
+    bool sets_links;         /* nor its l records */
+    struct fs_usage counted; /* what the usage of `home`, and all above, has of it */
+    uint64_t home;
 };
 
 struct batch_name {
@@ -64,6 +68,7 @@ struct batch {
     bool has_writes;
     struct fs_time now;
     struct list pendings;
+    struct list uncounted;         /* engine/usage.h */
     struct pending *free_pendings; /* linked through link.next */
     struct batch_name *names;
     uint32_t name_count;

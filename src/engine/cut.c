@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/data_remap.h"
 #include "engine/reclaim.h"
+#include "engine/usage.h"
 
 #define CUT_BYTES 25u /* of the record: version, map, first and end chunk */
 
@@ -99,6 +100,9 @@ static int op_cut_execute(struct batch *batch, struct request *request)
     struct inode_record *record = &pending->record;
     if (pending->is_gone || inode->is_doomed || record->map_id != op->cut->map_id)
         return -ESTALE; /* the whole map goes, and the record with it */
+    err = usage_prepare_home(batch, pending);
+    if (err < 0)
+        return err;
     reclaim_step_apply(batch, &op->step);
     record->segment_blocks -= op->step.segment_blocks;
     record->small_blocks -= op->step.small_blocks;

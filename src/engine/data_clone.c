@@ -12,6 +12,7 @@
 #include "engine/data_remap.h"
 #include "engine/ops.h"
 #include "engine/reclaim.h"
+#include "engine/usage.h"
 #include "fs/perm.h"
 #include "io/pool.h"
 
@@ -158,6 +159,9 @@ static int op_adopt_execute(struct batch *batch, struct request *request)
     struct inode_record *record = &pending->record;
     if (pending->is_gone || clone->target->is_doomed)
         return -ESTALE;
+    err = usage_prepare_home(batch, pending);
+    if (err < 0)
+        return err;
     mutex_lock(&file->lock);
     file->truncations++;
     mutex_unlock(&file->lock);

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "engine/data.h"
+#include "engine/usage.h"
 
 #define BLOCKS_INLINE 8u
 
@@ -279,6 +280,9 @@ static int op_commit_execute(struct batch *batch, struct request *request)
     struct pending *pending = batch_touch(batch, op->inode);
     if (pending->is_gone || op->inode->is_doomed)
         return -ESTALE;
+    err = usage_prepare_home(batch, pending);
+    if (err < 0)
+        return err;
     struct inode_record *record = &pending->record;
     uint64_t blocks_before = record->segment_blocks + record->small_blocks;
     mutex_lock(&file->lock);

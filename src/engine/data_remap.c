@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "engine/ops.h"
+#include "engine/usage.h"
 #include "fs/perm.h"
 
 int remap_add(struct remap *remap, uint64_t index, struct block block)
@@ -92,6 +93,9 @@ static int remap_execute(struct batch *batch, struct request *request)
         if (source->is_gone || remap->source->is_doomed)
             return -ESTALE;
     }
+    err = usage_prepare_home(batch, pending);
+    if (err < 0)
+        return err;
     struct inode_record *record = &pending->record;
     uint64_t blocks_before = record->segment_blocks + record->small_blocks;
     mutex_lock(&file->lock);

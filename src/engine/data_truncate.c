@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/data_remap.h"
 #include "engine/ops.h"
+#include "engine/usage.h"
 #include "fs/perm.h"
 
 #define SWAP_BLOCKS_MIN 4096u /* emptying a file with as many blocks gives it a new map */
@@ -220,6 +221,8 @@ static int op_truncate_execute(struct batch *batch, struct request *request)
         return -ESTALE;
     struct fs_setattr change = op->change;
     err = perm_check_setattr(op->cred, &pending->record.attr, &change);
+    if (err == 0)
+        err = usage_prepare_home(batch, pending);
     if (err < 0)
         return err;
     if (!change.set_mode) {

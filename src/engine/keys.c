@@ -350,6 +350,7 @@ void volume_state_encode(const struct volume_state *state, uint8_t out[STATE_BYT
     to = put64(to, state->used_files);
     to = put64(to, state->freed_from);
     to = put64(to, state->number_ceiling);
+    to = put64(to, state->usage_version);
     assert(to <= out + STATE_BYTES);
 }
 
@@ -371,6 +372,7 @@ int volume_state_decode(struct slice value, struct volume_state *out_state)
     out_state->used_files = take64(&from);
     out_state->freed_from = take64(&from);
     out_state->number_ceiling = take64(&from);
+    out_state->usage_version = take64(&from);
     return 0;
 }
 

@@ -35,6 +35,8 @@ enum key_kind {
     KEY_SHARED = 'r',  /* r block-address / REF_PAGE_BLOCKS */
     KEY_SEGMENT = 'g', /* g segment */
     KEY_FREED = 'f',   /* f batch */
+    KEY_USAGE = 'u',   /* u directory */
+    KEY_LINK = 'l',    /* l inode directory */
     KEY_RECORD = 'c',  /* c, then the protocol's own key */
 };
 
@@ -60,9 +62,9 @@ MUST_CHECK bool key_parse(
 /* An inode as it is stored. Of a regular file, attr.size_bytes is its durable size here. */
 struct inode_record {
     struct fs_attr attr;
-    uint64_t parent;         /* of a directory */
-    uint64_t entry_count;    /* of a directory */
-    uint64_t map_id;         /* of a regular file: names its x and s records */
+    uint64_t parent;      /* the directory it is in; of a file with several names: engine/links.h */
+    uint64_t entry_count; /* of a directory */
+    uint64_t map_id;      /* of a regular file: names its x and s records */
     uint64_t segment_blocks; /* of a regular file: mapped in x records */
     uint64_t small_blocks;   /* of a regular file: s records */
     uint32_t xattr_count;
@@ -147,7 +149,8 @@ struct volume_state {
     uint64_t freed_from; /* f records below it are folded into g records */
     uint64_t
         number_ceiling; /* no value was sealed under a number at or above it; 0: not encrypted */
-    bool is_clean;      /* closed in order */
+    uint64_t usage_version; /* 1: there are u and l records; 0: made by a release that had none */
+    bool is_clean;          /* closed in order */
 };
 
 void volume_state_encode(const struct volume_state *state, uint8_t out[STATE_BYTES]);

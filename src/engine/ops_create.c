@@ -3,8 +3,10 @@
  */
 #include <stdlib.h>
 
+#include "engine/links.h"
 #include "engine/names.h"
 #include "engine/ops.h"
+#include "engine/usage.h"
 #include "engine/volume.h"
 #include "fs/perm.h"
 
@@ -19,7 +21,7 @@ int directory_touch(struct batch *batch, struct inode *inode, struct pending **o
     if (pending->record.attr.link_count == 0)
         return -ESTALE;
     *out_pending = pending;
-    return 0;
+    return usage_prepare(batch, inode->id);
 }
 
 void setattr_apply(struct batch *batch, struct pending *pending, const struct fs_setattr *change)
@@ -260,6 +262,9 @@ int op_link_execute(struct batch *batch, struct request *request)
     if (pending->record.attr.link_count >= FS_LINK_COUNT_MAX)
         return -EMLINK;
     err = perm_check(op->cred, &dir->record.attr, PERM_WRITE);
+    struct link_plan plan = { 0 };
+    if (err == 0)
+        err = links_plan(batch, pending, 0, op->dir->id, &plan);
     if (err < 0)
         return err;
     struct dir *names = op->dir->dir;
@@ -269,6 +274,7 @@ int op_link_execute(struct batch *batch, struct request *request)
     if (err < 0)
         return err;
     batch_note_name(batch, op->dir, name);
+    links_apply(batch, pending, &plan);
     pending->record.attr.link_count++;
     batch_mark_changed(batch, pending);
     directory_changed(batch, dir, op->out_change);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "engine/data.h"
+#include "engine/links.h"
 #include "engine/names.h"
 #include "engine/ops.h"
+#include "engine/usage.h"
 #include "engine/volume.h"
 #include "fs/perm.h"
 
@@ -59,11 +61,24 @@ void victim_publish(struct volume *volume, struct inode *inode)
         background_add_orphan(volume, &orphan);
 }
 
+/* Where the inode counts when its name in `dir` goes. Errors: -EAGAIN, -EIO, -ENOMEM. */
+static int plan_drop(struct batch *batch, const struct inode *dir, const struct pending *victim,
+    struct link_plan *out_plan)
+{
+    const struct fs_attr *attr = &victim->record.attr;
+    *out_plan = (struct link_plan){ .home = victim->record.parent };
+    if (attr->type == FS_DIRECTORY || attr->link_count == 1)
+        return 0;
+    return links_plan(batch, victim, dir->id, 0, out_plan);
+}
+
 /* Takes the name away. A removed directory has lost its last name; a file one of maybe several.
  * Gives whether the inode is without a name now. */
-static bool drop_name(struct batch *batch, struct inode *dir_inode, struct name *name,
-    struct pending *dir, struct pending *victim)
+static bool drop_name(struct batch *batch, struct batch_name at, struct pending *dir,
+    struct pending *victim, const struct link_plan *plan)
 {
+    struct inode *dir_inode = at.dir_inode;
+    struct name *name = at.name;
     struct dir *names = dir_inode->dir;
     mutex_lock(&names->lock);
     dir_take_locked(names, name);
@@ -81,6 +96,7 @@ static bool drop_name(struct batch *batch, struct inode *dir_inode, struct name 
         return true;
     }
     attr->link_count--;
+    links_apply(batch, victim, plan);
     batch_mark_changed(batch, victim);
     return false;
 }
@@ -110,8 +126,12 @@ int op_remove_execute(struct batch *batch, struct request *request)
     err = perm_check_remove(op->cred, &dir->record.attr, &victim->record.attr);
     if (err == 0 && victim->record.attr.type == FS_DIRECTORY && victim->record.entry_count > 0)
         err = -ENOTEMPTY;
+    struct link_plan plan = { 0 };
+    if (err == 0)
+        err = plan_drop(batch, op->dir, victim, &plan);
     if (err == 0) {
-        bool is_last = drop_name(batch, op->dir, name, dir, victim);
+        const struct batch_name at = { op->dir, name };
+        bool is_last = drop_name(batch, at, dir, victim, &plan);
         directory_changed(batch, dir, op->out_change);
         if (is_last) {
             op->victim = inode;
@@ -160,6 +180,8 @@ struct move {
     struct inode *target_inode;
     struct pending *source;
     struct pending *target;
+    struct link_plan source_plan; /* where they count afterwards */
+    struct link_plan target_plan;
 };
 
 static void move_fini(struct batch *batch, struct move *move)
@@ -234,6 +256,25 @@ static int move_check(struct batch *batch, const struct op_rename *op, const str
     return err;
 }
 
+/* Where both inodes count afterwards. Errors: -EAGAIN, -EIO, -ENOMEM. */
+static int move_plan(struct batch *batch, const struct op_rename *op, struct move *move)
+{
+    uint64_t from = op->from_dir->id;
+    uint64_t to = op->to_dir->id;
+    int err = 0;
+    move->source_plan.home = to;
+    if (move->source->record.attr.type != FS_DIRECTORY)
+        err = links_plan(batch, move->source, from, to, &move->source_plan);
+    else if (from != to)
+        err = usage_move_prepare(batch, move->source_inode->id, to);
+    usage_touch(batch, move->source);
+    if (move->target != NULL)
+        usage_touch(batch, move->target);
+    if (err == 0 && move->target != NULL)
+        err = plan_drop(batch, op->to_dir, move->target, &move->target_plan);
+    return err;
+}
+
 /* Cannot fail but for memory, and then before anything changed. */
 static int move_apply(struct batch *batch, struct op_rename *op, struct move *move)
 {
@@ -244,8 +285,9 @@ static int move_apply(struct batch *batch, struct op_rename *op, struct move *mo
     mutex_unlock(&to_names->lock);
     if (err < 0)
         return err;
+    const struct batch_name target_at = { op->to_dir, move->target_name };
     if (move->target != NULL &&
-        drop_name(batch, op->to_dir, move->target_name, move->to_dir, move->target)) {
+        drop_name(batch, target_at, move->to_dir, move->target, &move->target_plan)) {
         op->victim = move->target_inode;
         move->target_inode = NULL;
     }
@@ -261,7 +303,9 @@ static int move_apply(struct batch *batch, struct op_rename *op, struct move *mo
         move->from_dir->record.attr.link_count--;
         move->to_dir->record.attr.link_count++;
     }
-    move->source->record.parent = op->to_dir->id;
+    if (move->source->record.attr.type == FS_DIRECTORY && op->from_dir != op->to_dir)
+        usage_move(batch, move->source_inode->id, op->to_dir->id);
+    links_apply(batch, move->source, &move->source_plan);
     batch_mark_changed(batch, move->source);
     directory_changed(batch, move->from_dir, &op->out->from_change);
     if (move->to_dir != move->from_dir)
@@ -289,6 +333,8 @@ int op_rename_execute(struct batch *batch, struct request *request)
     }
     if (err == 0)
         err = move_check(batch, op, &move);
+    if (err == 0)
+        err = move_plan(batch, op, &move);
     if (err == 0)
         err = move_apply(batch, op, &move);
 out:

@@ -17,10 +17,11 @@
 #include "base/sys.h"
 #include "engine/data_remap.h"
 #include "engine/reclaim.h"
+#include "engine/usage.h"
 #include "engine/volume_key.h"
 
-#define FORMAT_VERSION    2
-#define FORMAT_ENCRYPTED  3 /* what older programs must not open */
+#define FORMAT_VERSION    4
+#define FORMAT_ENCRYPTED  3 /* what was encrypted before usage was counted; all else is older */
 #define FORMAT_SIZE_MAX   512u
 #define CIPHER            "aes-256-gcm"
 #define SPACE_CHECK_MS    200u
@@ -78,8 +79,7 @@ static int format_write(int dir_fd, const struct format *format)
         (void)snprintf(uuid + 2 * i, 3, "%02x", format->uuid[i]);
     int size = snprintf(text, sizeof text,
         "shoal-engine %d\nuuid %s\nname-key %016" PRIx64 "%016" PRIx64 "\nsegment-blocks %u\n%s",
-        format->is_encrypted ? FORMAT_ENCRYPTED : FORMAT_VERSION, uuid, format->name_key.k0,
-        format->name_key.k1, format->segment_blocks,
+        FORMAT_VERSION, uuid, format->name_key.k0, format->name_key.k1, format->segment_blocks,
         format->is_encrypted ? "cipher " CIPHER "\n" : "");
     return sys_replace_file(dir_fd, "format", text, (size_t)size, 0600);
 }
@@ -104,11 +104,11 @@ static int format_read(int dir_fd, struct format *out_format)
     if (fields < 1 || version == 0)
         return -EBADMSG;
     format.is_encrypted = strcmp(cipher, CIPHER) == 0;
-    if (version > FORMAT_ENCRYPTED || (fields == 6 && !format.is_encrypted))
+    if (version > FORMAT_VERSION || (fields == 6 && !format.is_encrypted))
         return -EPROTO;
     uint32_t blocks = format.segment_blocks;
-    if (fields < 5 || format.is_encrypted != (version == FORMAT_ENCRYPTED) ||
-        strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
+    bool may_be = version == FORMAT_VERSION || format.is_encrypted == (version == FORMAT_ENCRYPTED);
+    if (fields < 5 || !may_be || strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
         blocks > SEGMENT_BLOCKS_MAX || (blocks & (blocks - 1)) != 0)
         return -EBADMSG;
     for (size_t i = 0; i < UUID_BYTES; i++) {
@@ -155,6 +155,7 @@ static int write_first_records(struct store *store, bool is_encrypted)
         .used_files = 1,
         .freed_from = 1,
         .number_ceiling = is_encrypted ? NUMBER_FIRST : 0,
+        .usage_version = 1,
         .is_clean = true };
     struct store_batch *batch;
     int err = store_batch_new(store, &batch);
@@ -392,6 +393,10 @@ static int start(struct volume *volume, struct volume_state *state)
     if (err == 0)
         err = inode_cache_init(&volume->inodes, &engine->cached_bytes, engine->options.cache_bytes);
     if (err == 0)
+        err = usage_tree_new(&volume->usage);
+    if (err == 0)
+        err = usage_count_first(volume, state);
+    if (err == 0)
         err = reclaim_load_segments(volume, state);
     if (err == 0)
         err = reclaim_load_orphans(volume);
@@ -417,6 +422,7 @@ static void teardown(struct volume *volume)
         inode_cache_fini(&volume->inodes);
     segments_fini(&volume->segments);
     refs_fini(&volume->refs);
+    usage_tree_free(volume->usage);
     journal_close(volume->journal);
     store_close(volume->store);
     crypt_free(volume->crypt);

@@ -15,6 +15,8 @@
 #include "engine/segment.h"
 #include "engine/store.h"
 
+struct usage_tree;
+
 struct engine {
     struct engine_options options; /* defaults filled in */
     struct fs_provider provider;
@@ -45,7 +47,8 @@ struct volume {
     struct journal *journal;
     struct inode_cache inodes;
     struct segments segments;
-    struct refs refs; /* the committer's */
+    struct refs refs;         /* the committer's */
+    struct usage_tree *usage; /* the committer's */
     struct committer committer;
     struct background background;
     struct fs_node root;

@@ -38,6 +38,7 @@ enum {
     FS_CAP_HOLES = 1u << 0,  /* fs_seek() finds holes, fs_deallocate() makes them */
     FS_CAP_CLONE = 1u << 1,  /* fs_clone() */
     FS_CAP_XATTRS = 1u << 2, /* fs_getxattr() and its sisters */
+    FS_CAP_USAGE = 1u << 3,  /* fs_usage() */
 };
 
 enum fs_type {
@@ -159,6 +160,16 @@ struct fs_space {
     uint64_t total_files, free_files;
     uint64_t used_bytes; /* by file data of this file system */
     uint64_t used_files;
+};
+
+/* What lies below a directory, at any depth; not its own entry. An inode counts once, at one of its names. */
+struct fs_usage {
+    uint64_t
+        space_bytes; /* as space_used_bytes of struct fs_attr; a shared block counts for each user */
+    uint64_t size_bytes; /* of regular files */
+    uint64_t files;      /* regular ones */
+    uint64_t directories;
+    uint64_t others;
 };
 
 /* Takes one recovery record; false stops the scan. */
@@ -294,6 +305,8 @@ struct fs_ops {
         uint64_t cookie, fs_xattr_emit *emit, void *context);
     int (*removexattr)(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
         struct slice name, struct fs_change *out_change);
+    int (*usage)(
+        struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);
 };
 
 struct fs {
@@ -529,4 +542,12 @@ MUST_CHECK static inline int fs_removexattr(struct fs *fs, const struct fs_cred 
     struct fs_node node, struct slice name, struct fs_change *out_change)
 {
     return fs->ops->removexattr(fs, cred, node, name, out_change);
+}
+
+/* What lies below a directory, without looking at it: all changes that have returned, but for UNSTABLE data that is
+ * not committed. Needs read permission. Errors: -ENOTDIR, -EACCES. */
+MUST_CHECK static inline int fs_usage(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage)
+{
+    return fs->ops->usage(fs, cred, dir, out_usage);
 }

@@ -594,7 +594,7 @@ static int fake_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 static const struct fs_ops fake_fs_ops = {
     .name = "fake",
-    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS,
+    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE,
     .root = fake_root,
     .getattr = fake_getattr,
     .setattr = fake_setattr,
@@ -625,6 +625,7 @@ static const struct fs_ops fake_fs_ops = {
     .setxattr = fake_setxattr,
     .listxattr = fake_listxattr,
     .removexattr = fake_removexattr,
+    .usage = fake_usage,
 };
 
 struct fs *fake_fs_new(void)

@@ -328,3 +328,60 @@ int fake_removexattr(struct fs *fs, const struct fs_cred *cred, struct fs_node i
     out_change->after = node->attr.change;
     return 0;
 }
+
+static bool is_below(struct fake_fs *fake, struct fs_node dir, struct fs_node top)
+{
+    while (!fs_node_equal(dir, top)) {
+        const struct fake_node *node = fake_node_find(fake, dir);
+        if (node == NULL || fs_node_equal(node->parent, dir))
+            return false;
+        dir = node->parent;
+    }
+    return true;
+}
+
+/* Whether no name before this one is of the same node. */
+static bool is_first_name(const struct fake_fs *fake, const struct fake_entry *entry)
+{
+    LIST_FOR_EACH(at, &fake->entries)
+    {
+        const struct fake_entry *it = LIST_ENTRY(at, struct fake_entry, link);
+        if (it == entry)
+            return true;
+        if (it->node == entry->node)
+            return false;
+    }
+    return true;
+}
+
+int fake_usage(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage)
+{
+    struct fake_fs *fake = fake_of(fs);
+    int err = fake_begin(fake, "usage");
+    if (err < 0)
+        return err;
+    const struct fake_node *top = fake_node_find(fake, dir);
+    if (top == NULL)
+        return -ESTALE;
+    if (top->attr.type != FS_DIRECTORY)
+        return -ENOTDIR;
+    err = perm_check(cred, &top->attr, PERM_READ);
+    if (err < 0)
+        return err;
+    *out_usage = (struct fs_usage){ 0 };
+    LIST_FOR_EACH(at, &fake->entries)
+    {
+        const struct fake_entry *entry = LIST_ENTRY(at, struct fake_entry, link);
+        const struct fs_attr *attr = &entry->node->attr;
+        if (!is_first_name(fake, entry) || !is_below(fake, entry->dir, dir))
+            continue;
+        bool is_file = attr->type == FS_REGULAR;
+        out_usage->files += is_file;
+        out_usage->directories += attr->type == FS_DIRECTORY;
+        out_usage->others += !is_file && attr->type != FS_DIRECTORY;
+        out_usage->space_bytes += is_file ? attr->space_used_bytes : 0;
+        out_usage->size_bytes += is_file ? attr->size_bytes : 0;
+    }
+    return 0;
+}

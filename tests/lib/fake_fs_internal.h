@@ -116,3 +116,5 @@ static inline struct fake_fs *fake_of(struct fs *fs)
 {
     return CONTAINER_OF(fs, struct fake_fs, fs);
 }
+int fake_usage(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);

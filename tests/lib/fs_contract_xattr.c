@@ -241,6 +241,34 @@ static void attributes_go_with_their_file(void **state)
     assert_int_equal(fs_remove(c->fs, NULL, dir, slice_str("f"), &change), 0);
 }
 
+static void usage_is_what_lies_below(void **state)
+{
+    struct fs_contract *c = *state;
+    if ((c->fs->ops->caps & FS_CAP_USAGE) == 0)
+        skip();
+    struct fs_node dir = fs_contract_directory(c);
+    struct fs_node inner = fs_contract_make(c, dir, "inner", FS_DIRECTORY).node;
+    struct fs_node file = fs_contract_make(c, inner, "f", FS_REGULAR).node;
+    const struct fs_write write = { .data = slice_str("hello"), .stability = FS_FILE_SYNC };
+    struct fs_written written;
+    struct fs_change change;
+    struct fs_usage usage;
+    assert_int_equal(fs_write(c->fs, file, &write, &written), 0);
+    assert_int_equal(fs_link(c->fs, NULL, file, inner, slice_str("g"), &change), 0);
+    assert_int_equal(fs_usage(c->fs, NULL, dir, &usage), 0);
+    assert_int_equal(usage.size_bytes, 5);
+    assert_int_equal(usage.space_bytes, written.attr.space_used_bytes);
+    assert_int_equal(usage.files, 1);
+    assert_int_equal(usage.directories, 1);
+    assert_int_equal(usage.others, 0);
+    assert_int_equal(fs_remove(c->fs, NULL, inner, slice_str("f"), &change), 0);
+    assert_int_equal(fs_remove(c->fs, NULL, inner, slice_str("g"), &change), 0);
+    assert_int_equal(fs_usage(c->fs, NULL, dir, &usage), 0);
+    assert_int_equal(usage.files + usage.size_bytes + usage.space_bytes, 0);
+    assert_int_equal(
+        fs_usage(c->fs, NULL, fs_contract_make(c, dir, "f", FS_REGULAR).node, &usage), -ENOTDIR);
+}
+
 const struct CMUnitTest *fs_contract_xattr_tests(size_t *out_count)
 {
     static const struct CMUnitTest tests[] = {
@@ -249,6 +277,7 @@ const struct CMUnitTest *fs_contract_xattr_tests(size_t *out_count)
         cmocka_unit_test(names_are_listed_in_pieces),
         cmocka_unit_test(who_may_read_and_write_may_read_and_set),
         cmocka_unit_test(attributes_go_with_their_file),
+        cmocka_unit_test(usage_is_what_lies_below),
     };
     *out_count = ARRAY_SIZE(tests);
     return tests;

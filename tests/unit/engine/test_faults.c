@@ -133,7 +133,7 @@ static void newer_damaged_and_missing_ones_are_refused(void **state)
     path_of(f, "saved", saved);
     assert_int_equal(rename(path, saved), 0);
     assert_int_equal(fixture_open(f), -ENOENT);
-    replace_file(f, "format", "shoal-engine 4\nsomething new\n");
+    replace_file(f, "format", "shoal-engine 9999\nsomething new\n");
     assert_int_equal(fixture_open(f), -EPROTO);
     /* Making one there would destroy what is newer. */
     assert_int_equal(

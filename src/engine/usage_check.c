@@ -1,0 +1,117 @@
+/*
+ * engine/usage_check.c - whether the records of usage are what a walk over the whole tree finds (room: engine).
+ */
+#include "base/log.h"
+#include "engine/links.h"
+#include "engine/store.h"
+#include "engine/usage.h"
+#include "engine/volume.h"
+
+#define WRONG(error_count, ...)                                \
+    do {                                                       \
+        ++*(error_count);                                      \
+        LOG_ERROR("check: records do not agree", __VA_ARGS__); \
+    } while (0)
+
+/* How many records there are of a kind. */
+static int count_records(struct volume *volume, enum key_kind kind, uint64_t *out_count)
+{
+    struct key from;
+    struct key end;
+    key_make0(&from, kind);
+    key_make0(&end, (enum key_kind)(kind + 1));
+    struct store_iterator *iterator;
+    int err = store_scan(volume->store, &from, &end, &iterator);
+    if (err < 0)
+        return err;
+    struct slice key;
+    struct slice value;
+    *out_count = 0;
+    while ((err = store_scan_next(iterator, &key, &value)) == 1)
+        ++*out_count;
+    store_scan_end(iterator);
+    return err;
+}
+
+/* Compares one record; gives whether there is to be one. */
+// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
+static int check_dir(
+    const struct usage_walk *walk, const struct usage_dir *dir, uint64_t *error_count)
+{
+    const struct fs_usage zero = { 0 };
+    const struct fs_usage *seen = &dir->usage;
+    struct fs_usage record;
+    int err = usage_read(walk->volume, dir->id, &record);
+    if (err < 0)
+        return err;
+    if (!usage_equal(seen, &record)) {
+        WRONG(error_count,
+            "what=usage dir=%" PRIu64 " bytes=%" PRIu64 "/%" PRIu64 " size=%" PRIu64 "/%" PRIu64
+            " entries=%" PRIu64 "/%" PRIu64,
+            dir->id, record.space_bytes, seen->space_bytes, record.size_bytes, seen->size_bytes,
+            record.files + record.directories + record.others,
+            seen->files + seen->directories + seen->others);
+    }
+    return !usage_equal(seen, &zero);
+}
+
+static int check_dirs(const struct usage_walk *walk, uint64_t *error_count)
+{
+    uint64_t expected = 0;
+    for (size_t i = 0; i < walk->dir_count; i++) {
+        int is_expected = check_dir(walk, &walk->dirs[i], error_count);
+        if (is_expected < 0)
+            return is_expected;
+        expected += (uint64_t)is_expected;
+    }
+    uint64_t count;
+    int err = count_records(walk->volume, KEY_USAGE, &count);
+    if (err == 0 && count != expected)
+        WRONG(error_count, "what=usage-records count=%" PRIu64 " seen=%" PRIu64, count, expected);
+    return err;
+}
+
+static int check_links(const struct usage_walk *walk, uint64_t *error_count)
+{
+    for (size_t i = 0; i < walk->link_count; i++) {
+        const struct usage_link *link = &walk->links[i];
+        struct key key;
+        struct store_value value;
+        uint32_t count = 0;
+        key_make2(&key, KEY_LINK, link->inode, link->dir);
+        int err = store_get(walk->volume->store, &key, &value);
+        if (err == 0) {
+            err = links_record_decode(value.data, &count);
+            store_value_release(&value);
+        }
+        if (err < 0 && err != -ENOENT)
+            return err;
+        if (count != link->count)
+            WRONG(error_count, "what=links-record inode=%" PRIu64 " dir=%" PRIu64, link->inode,
+                link->dir);
+    }
+    uint64_t count;
+    int err = count_records(walk->volume, KEY_LINK, &count);
+    if (err == 0 && count != walk->link_count)
+        WRONG(
+            error_count, "what=links-records count=%" PRIu64 " seen=%zu", count, walk->link_count);
+    return err;
+}
+
+int usage_check(struct volume *volume, uint64_t *error_count)
+{
+    struct usage_walk walk;
+    int err = usage_walk_run(volume, &walk);
+    if (err == 0)
+        err = check_dirs(&walk, error_count);
+    if (err == 0)
+        err = check_links(&walk, error_count);
+    for (size_t i = 0; err == 0 && i < walk.home_count; i++)
+        WRONG(error_count, "what=home inode=%" PRIu64, walk.homes[i].inode);
+    usage_walk_fini(&walk);
+    if (err == -EBADMSG) { /* the rest of the check says what */
+        WRONG(error_count, "what=tree");
+        err = 0;
+    }
+    return err;
+}
