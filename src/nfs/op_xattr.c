@@ -8,6 +8,7 @@
  */
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
+#include "nfs/own_xattr.h"
 
 /* NFS4ERR_WRONG_TYPE: neither file nor directory; NFS4ERR_NOTSUPP: the file system keeps none. */
 static enum nfsstat4 begin(struct compound *compound)
@@ -41,6 +42,8 @@ enum nfsstat4 op_getxattr(
         status = check_name(name);
     if (status != NFS4_OK)
         return status;
+    if (own_xattr_is(name))
+        return own_xattr_get(compound, name, &res->opgetxattr.gxr_value);
     uint8_t *value = arena_alloc(compound->arena, FS_XATTR_VALUE_SIZE_MAX);
     if (value == NULL)
         return NFS4ERR_DELAY;
@@ -66,6 +69,8 @@ enum nfsstat4 op_setxattr(
     enum nfsstat4 status = begin(compound);
     if (status == NFS4_OK)
         status = check_name(args->sxa_key);
+    if (status == NFS4_OK && own_xattr_is(args->sxa_key))
+        status = NFS4ERR_PERM;
     if (status != NFS4_OK)
         return status;
     if (args->sxa_value.size > FS_XATTR_VALUE_SIZE_MAX)
@@ -93,6 +98,8 @@ enum nfsstat4 op_removexattr(
     enum nfsstat4 status = begin(compound);
     if (status == NFS4_OK)
         status = check_name(name);
+    if (status == NFS4_OK && own_xattr_is(name))
+        status = NFS4ERR_PERM;
     if (status != NFS4_OK)
         return status;
     status = deleg_clear(compound, file->volume, file->node, STATE_USE_CHANGE);

@@ -89,6 +89,32 @@ def test_changes_move_the_change_attribute(thing):
     assert thing.run(getattr_(CHANGE)).ok().last.attrs[CHANGE] == before
 
 
+def numbers(value):
+    return {word: int(number) for word, number in (pair.split("=") for pair in value.decode().split())}
+
+
+def test_usage_of_directories(directory):
+    top = Thing(directory.session, directory.mkdir(b"top"))
+    inner = top.run(nfs4.create(b"inner"), nfs4.getfh()).ok().last.fh
+    assert numbers(top.get(b"shoal.usage")) == {"bytes": 0, "size": 0, "files": 0, "directories": 1, "others": 0}
+    file = Thing(directory.session, directory.make(b"f"))
+    assert file.run(getxattr(b"shoal.usage")).status == "NOXATTR"
+    assert Thing(directory.session, inner).run(getxattr(b"shoal.nothing")).status == "NOXATTR"
+    assert top.names() == []
+
+
+def test_what_the_server_makes_cannot_be_set(thing):
+    for name in (b"shoal.usage", b"shoal.other"):
+        assert thing.set(name).status == "PERM"
+        assert thing.run(removexattr(name)).status == "PERM"
+
+
+def test_usage_wants_read_permission(directory):
+    closed = Thing(directory.session, directory.mkdir(b"closed"))
+    closed.run(setattr_({MODE: 0o711})).ok()
+    assert closed.run(getxattr(b"shoal.usage"), cred=OTHER).status == "ACCESS"
+
+
 def test_attributes_go_with_the_file(directory):
     thing = Thing(directory.session, directory.make(b"f"))
     thing.set(b"a", b"kept").ok()
