@@ -39,8 +39,8 @@ void nfs_call_init(struct nfs_call *call, struct nfs_client *client, unsigned fl
                                  .version = NFS_V4,
                                  .procedure = NFSPROC4_COMPOUND,
                                  .cred = client->cred });
-    xdr_put_u32(&call->enc, 0); /* an empty tag */
-    xdr_put_u32(&call->enc, 1); /* minor version */
+    xdr_put_u32(&call->enc, 0);                                       /* an empty tag */
+    xdr_put_u32(&call->enc, (flags & NFS_CALL_MINOR_2) != 0 ? 2 : 1); /* minor version */
     call->op_count_at = call->enc.size;
     xdr_put_u32(&call->enc, 0);
     if ((flags & NFS_CALL_NO_SEQUENCE) == 0) {

@@ -21,6 +21,7 @@ enum nfs_call_flags {
     NFS_CALL_CACHED = 1, /* not to be done twice: the server keeps the reply for a repetition */
     NFS_CALL_NO_SEQUENCE = 2, /* stands outside of the session (RFC 8881 section 2.10.6.1) */
     NFS_CALL_RECOVERY = 4,    /* part of the recovery of a session: does not wait for it */
+    NFS_CALL_MINOR_2 = 8, /* has operations of version 4.2; servers without it: -EPROTONOSUPPORT */
 };
 
 struct nfs_call {

@@ -414,6 +414,11 @@ def test_du_sums_up(service, tmp_path):
     assert sums["default:/u"]["entries"] == 5
     assert len(json.loads(shoal(service, "du", "-s", "--json", "default:/u"))) == 1
     assert "3.0 MiB" in shoal(service, "du", "-s", "default:/u")
+    # Asked of the server, without walking: files count, not their names.
+    rows = json.loads(shoal(service, "du", "-d", "1", "--json", "default:/u"))
+    assert [(row["path"], row["entries"]) for row in rows] == [("default:/u/a", 3), ("default:/u", 4)]
+    assert rows[1]["space_used_bytes"] == sums["default:/u"]["space_used_bytes"]
+    assert json.loads(shoal(service, "du", "-d", "0", "--json", "default:/u"))[0] == rows[1]
 
 
 # --- making and removing --------------------------------------------------------------------------

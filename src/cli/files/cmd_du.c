@@ -7,14 +7,16 @@
 #include "cli/files/format.h"
 #include "cli/files/progress.h"
 #include "cli/files/remote.h"
+#include "cli/files/usage.h"
 
-#define WORKERS 16u
+#define WORKERS         16u
+#define DEPTH_ASKED_MAX 8u /* deeper, walking is as fast as asking about each directory */
 
 struct du {
     bool summary, in_bytes, as_json;
     uint64_t depth_max;
     json_t *list;
-    const struct place *place;
+    struct place place;
     const char *base;  /* the part of paths that stands in place->path already */
     struct mutex lock; /* of the output */
     bool no_memory;
@@ -55,48 +57,65 @@ static void show(struct du *du, const char *path, uint64_t entries, uint64_t spa
     mutex_unlock(&du->lock);
 }
 
+/* What stands for a directory below the place's. Errors: -ENOSPC: longer than any path that could be written. */
+static int full_path(const struct du *du, const char *below, char full[2 * PLACE_PATH_SIZE])
+{
+    size_t used = 0;
+    size_t word_size = strlen(du->place.word);
+    bool needs_slash = below[0] != '\0' && du->place.word[word_size - 1] != '/';
+    return text_append(full, 2 * (size_t)PLACE_PATH_SIZE, &used, "%s%s%s", du->place.word,
+        needs_slash ? "/" : "", below);
+}
+
 /* `path` begins with the last part of the place's path, which the person wrote. */
 static void take_directory(void *context, const char *path, uint64_t entries, uint64_t space)
 {
     struct du *du = context;
     char full[2 * PLACE_PATH_SIZE];
-    size_t used = 0;
     bool has_base = du->base[0] != '\0';
     unsigned depth = path[0] == '\0' ? 0 : depth_of(path) + !has_base;
     if (du->summary ? depth > 0 : depth > du->depth_max)
         return;
     const char *below = has_base ? path + strlen(du->base) : path;
     below += *below == '/';
-    size_t word_size = strlen(du->place->word);
-    bool needs_slash = below[0] != '\0' && du->place->word[word_size - 1] != '/';
-    if (text_append(
-            full, sizeof full, &used, "%s%s%s", du->place->word, needs_slash ? "/" : "", below) < 0)
-        return; /* longer than any path that could be written */
+    if (full_path(du, below, full) < 0)
+        return;
     show(du, full, entries, space);
+}
+
+static void take_usage(void *context, const char *path, const struct usage *usage)
+{
+    struct du *du = context;
+    char full[2 * PLACE_PATH_SIZE];
+    if (full_path(du, path, full) == 0)
+        show(du, full, usage->entries + 1, usage->space_bytes);
 }
 
 static int measure(struct du *du, struct remotes *remotes, const char *word)
 {
-    struct place place;
+    struct place *place = &du->place;
     struct remote *remote;
     struct nfs_attr attr;
     struct tree *tree;
     const char *name;
-    int status = place_parse_remote(word, &place);
+    int status = place_parse_remote(word, place);
     if (status == CLI_OK)
-        status = remotes_find(remotes, &place, &remote);
+        status = remotes_find(remotes, place, &remote);
     if (status == CLI_OK)
-        status = remote_lookup(remote, &place, &attr);
+        status = remote_lookup(remote, place, &attr);
     if (status == CLI_OK && attr.type != NF4DIR) {
-        du->place = &place;
         show(du, word, 1, attr.space_used_bytes);
         return CLI_OK;
     }
+    uint64_t depth_max = du->summary ? 0 : du->depth_max;
+    if (status == CLI_OK && depth_max <= DEPTH_ASKED_MAX &&
+        usage_list(remote->client, &attr.fh, depth_max, take_usage, du) == 0)
+        return CLI_OK;
+    /* The server does not count, or there is a problem that walking will meet and tell. */
     if (status == CLI_OK)
-        status = remote_parent_tree(remote, &place, &tree, &name);
+        status = remote_parent_tree(remote, place, &tree, &name);
     if (status != CLI_OK)
         return status;
-    du->place = &place;
     du->base = name == NULL ? "" : name;
     struct progress progress;
     progress_begin(&progress, "counting", word, name, true);
@@ -111,7 +130,7 @@ static int measure(struct du *du, struct remotes *remotes, const char *word)
     (void)progress_end(&progress);
     tree_close(tree);
     if (err < 0)
-        return remote_fail(&place, "measure", err);
+        return remote_fail(place, "measure", err);
     if (atomic_load(survey.stop))
         return cli_fail("Stopped.");
     return atomic_load(&progress.stats.problems) == 0 ? CLI_OK : CLI_FAILED;
