@@ -10,8 +10,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 
-#define FILE_SIZE_MAX 65536
-#define SECRET_SIZE   40
+#define FILE_SIZE_MAX  65536
+#define SECRET_SIZE    40
+#define ADMIN_KEYS_MAX 8 /* more than root can have */
 
 static void random_letters(char *to, size_t count, const char *letters, size_t letter_count)
 {
@@ -118,21 +119,46 @@ static int add_admin(struct catalog_change *change, void *context)
     return 0; /* no user id: the account's root */
 }
 
+/* An active key of the account's root. False: there is none. */
+static bool find_admin(const struct catalog *catalog, struct credentials *out)
+{
+    const struct catalog_key *keys[ADMIN_KEYS_MAX];
+    size_t count = catalog_key_list_of(catalog, "", "", ADMIN_KEYS_MAX, keys);
+    bool is_found = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_found && !keys[i]->is_inactive) {
+            memcpy(out->key_id, keys[i]->id, sizeof out->key_id);
+            memcpy(out->secret, keys[i]->secret, sizeof out->secret);
+            is_found = true;
+        }
+        catalog_key_put(keys[i]);
+    }
+    return is_found;
+}
+
+/* Whether the file is there and names a key of root that is in use; one may have been deleted by the API. */
+static bool is_file_good(const struct catalog *catalog, int dir_fd)
+{
+    struct credentials credentials;
+    if (credentials_read(dir_fd, CREDENTIALS_FILE_NAME, &credentials) < 0)
+        return false;
+    const struct catalog_key *key = catalog_key_get(catalog, credentials.key_id);
+    bool is_good = key != NULL && key->user_id[0] == '\0' && !key->is_inactive;
+    catalog_key_put(key);
+    explicit_bzero(&credentials, sizeof credentials);
+    return is_good;
+}
+
 int credentials_provide_admin(struct catalog *catalog, int dir_fd, int64_t now_ms)
 {
     struct credentials credentials = { 0 };
-    const struct catalog_key *key;
     int err = 0;
-    if (catalog_key_list_of(catalog, "", "", 1, &key) == 1) {
-        memcpy(credentials.key_id, key->id, sizeof credentials.key_id);
-        memcpy(credentials.secret, key->secret, sizeof credentials.secret);
-        catalog_key_put(key);
-    } else {
+    if (!find_admin(catalog, &credentials)) {
         credentials_make(&credentials);
         struct new_key new_key = { .credentials = &credentials, .now_ms = now_ms };
         err = catalog_change(catalog, add_admin, &new_key);
     }
-    if (err == 0 && faccessat(dir_fd, CREDENTIALS_FILE_NAME, F_OK, 0) < 0)
+    if (err == 0 && !is_file_good(catalog, dir_fd))
         err = write_file(dir_fd, &credentials);
     explicit_bzero(&credentials, sizeof credentials);
     return err;

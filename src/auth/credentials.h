@@ -24,5 +24,5 @@ void credentials_make(struct credentials *out_credentials);
 MUST_CHECK int credentials_read(
     int dir_fd, const char *file_name, struct credentials *out_credentials);
 /* Sees to it that the catalog has an administrator's key, and the directory the file with it: both are made at the
- * first start, and the file again when it is missing. Errors: those of catalog_change() and sys_replace_file(). */
+ * first start, and the file again when it is missing or its key is no longer in use. Errors: those of catalog_change() and sys_replace_file(). */
 MUST_CHECK int credentials_provide_admin(struct catalog *catalog, int dir_fd, int64_t now_ms);

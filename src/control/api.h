@@ -46,6 +46,8 @@ struct api_call {
     int64_t now_ms;
     char request_id[API_REQUEST_ID_SIZE];
     struct auth_result who;
+    const struct sockaddr_storage *peer; /* borrowed */
+    bool is_denied;                      /* a policy refused it */
     struct arena arena;
     const char *path_value; /* of the {Name} in the path, decoded; NULL: none */
     struct query query;     /* of the URL; of the body in the query protocol */

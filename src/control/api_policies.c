@@ -4,104 +4,22 @@
  * Source: EFS API, PutFileSystemPolicy, DescribeFileSystemPolicy, DeleteFileSystemPolicy; EFS User Guide, "Using IAM
  * to control access to file systems". The data plane asks in nfs/rights.c.
  */
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-#include "auth/policy.h"
+#include "control/authorize.h"
 #include "control/input.h"
-#include "control/policies.h"
 
 #define PUT_POLICY_ACTION "elasticfilesystem:PutFileSystemPolicy"
-#define TIME_SIZE         32u
 
-struct asked {
+/* Whether the policy would deny the caller, wherever they are, to put another one. Errors: -ENOMEM. */
+static int locks_out(
+    struct api_call *call, const struct policy *policy, const char *fs_id, bool *out_locks_out)
+{
+    struct auth_context *context;
     char resource[CATALOG_ARN_SIZE];
-    char principal[64];
-    char address[INET6_ADDRSTRLEN];
-    char now[TIME_SIZE];
-    char epoch[TIME_SIZE];
-};
-
-static void address_text(const struct sockaddr_storage *peer, char out_text[INET6_ADDRSTRLEN])
-{
-    out_text[0] = '\0';
-    if (peer->ss_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, peer, sizeof in);
-        (void)inet_ntop(AF_INET, &in.sin_addr, out_text, INET6_ADDRSTRLEN);
-    } else if (peer->ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, peer, sizeof in6);
-        (void)inet_ntop(AF_INET6, &in6.sin6_addr, out_text, INET6_ADDRSTRLEN);
-    }
-}
-
-/* What the policy says of `action`, by this caller, now. `peer` NULL: from an address that does not matter. */
-static enum policy_verdict ask(const struct api_call *call, const struct policy *policy,
-    const char *fs_id, const char *action, const struct sockaddr_storage *peer)
-{
-    static const char *const insecure = "false";
-    static const char *const principal_type = "Account";
-    const struct catalog *catalog = call->context->catalog;
-    const char *account = catalog_account_id(catalog);
-    const char *region = catalog_region(catalog);
-    struct asked asked = { 0 };
-    time_t now_s = (time_t)(call->now_ms / 1000);
-    struct tm tm;
-    catalog_arn(catalog, "file-system", fs_id, asked.resource);
-    (void)snprintf(asked.principal, sizeof asked.principal, "arn:aws:iam::%s:root", account);
-    (void)snprintf(asked.epoch, sizeof asked.epoch, "%lld", (long long)now_s);
-    (void)strftime(asked.now, sizeof asked.now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now_s, &tm));
-    if (peer != NULL)
-        address_text(peer, asked.address);
-    const char *const principal = asked.principal;
-    const char *const now = asked.now;
-    const char *const epoch = asked.epoch;
-    const char *const address = asked.address;
-    const struct policy_key keys[] = { { "aws:PrincipalArn", &principal, 1 },
-        { "aws:PrincipalAccount", &account, 1 }, { "aws:PrincipalType", &principal_type, 1 },
-        { "aws:userid", &account, 1 }, { "aws:RequestedRegion", &region, 1 },
-        { "aws:SecureTransport", &insecure, 1 }, { "aws:CurrentTime", &now, 1 },
-        { "aws:EpochTime", &epoch, 1 }, { "aws:SourceIp", &address, asked.address[0] != '\0' } };
-    const struct policy_request request = { .action = action,
-        .resource = asked.resource,
-        .principals = &principal,
-        .principal_count = 1,
-        .account_id = account,
-        .keys = keys,
-        .key_count = ARRAY_SIZE(keys) };
-    return policy_evaluate(policy, &request);
-}
-
-const struct api_error *policies_check_call(
-    struct api_call *call, const struct action *action, const struct http_request *request)
-{
-    const char *id = call->path_value != NULL && strstr(action->path, "{FileSystemId}") != NULL
-                         ? api_resolve_id(call, "file-system", call->path_value)
-                         : NULL;
-    char *json = NULL;
-    struct policy *policy = NULL;
-    char message[POLICY_MESSAGE_SIZE];
-    if (id == NULL)
-        return NULL;
-    int err = catalog_fs_policy(call->context->catalog, id, &json);
-    if (err < 0)
-        return api_internal_error(call, err);
-    if (json == NULL)
-        return NULL;
-    err = policy_parse(POLICY_OF_RESOURCE, slice_str(json), message, &policy);
-    free(json);
-    if (err < 0)
-        return api_internal_error(call, err); /* it was read when it was put */
-    enum policy_verdict verdict = ask(call, policy, id, action->iam_action, &request->peer);
-    policy_free(policy);
-    if (verdict != POLICY_DENIES)
-        return NULL;
-    return api_fail(call, API_ACCESS_DENIED,
-        "User: arn:aws:iam::%s:root is not authorized to perform: %s on the specified resource",
-        catalog_account_id(call->context->catalog), action->iam_action);
+    catalog_arn(call->context->catalog, "file-system", fs_id, resource);
+    int err = authorize_context(call, false, &context);
+    if (err == 0)
+        *out_locks_out = auth_decide(context, policy, PUT_POLICY_ACTION, resource) == POLICY_DENIES;
+    return err;
 }
 
 static const struct api_error *answer_policy(
@@ -159,9 +77,13 @@ static const struct api_error *check_policy(struct api_call *call, const char *i
         return api_fail(call, API_INVALID_POLICY, "The policy is malformed: %s", message);
     if (err < 0)
         return api_internal_error(call, err);
-    bool locks_out = !bypass && ask(call, policy, id, PUT_POLICY_ACTION, NULL) == POLICY_DENIES;
+    bool is_locked_out = false;
+    if (!bypass)
+        err = locks_out(call, policy, id, &is_locked_out);
     policy_free(policy);
-    if (locks_out)
+    if (err < 0)
+        return api_internal_error(call, err);
+    if (is_locked_out)
         return api_fail(call, API_INVALID_POLICY,
             "The policy would keep you from putting another one. Set "
             "BypassPolicyLockoutSafetyCheck to put it nevertheless.");

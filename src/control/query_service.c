@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control/authorize.h"
+
 struct query_action {
     enum service_id service;
     const char *name;
@@ -90,7 +92,9 @@ unsigned query_service_answer(
     const struct query_action *action = name != NULL ? find_action(service, name) : NULL;
     if (action != NULL) {
         call->action = action->name;
-        *out_text = write_document(service, action, call, out_size);
+        *out_text = authorize_query(call, service, action->iam_action) == NULL
+                        ? write_document(service, action, call, out_size)
+                        : query_service_error(service, call, out_size);
     } else {
         (void)api_fail(call, API_QUERY_INVALID_ACTION,
             "The action %.64s is not valid for this web service, or not available in Shoal.",

@@ -12,7 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "control/policies.h"
+#include "base/text.h"
+#include "control/authorize.h"
 #include "control/query_service.h"
 #include "control/target_service.h"
 #include "http/server.h"
@@ -24,6 +25,7 @@
 #define ARENA_SIZE_MAX      (8u << 20) /* decoded words and lists of one request */
 #define REQUEST_MS_MAX      60000
 #define IDLE_MS_MAX         75000
+#define KEY_USE_MS          (15 * 60 * 1000)
 #define JSON_TYPE           "application/json"
 #define TARGET_TYPE         "application/x-amz-json-1.1"
 #define XML_TYPE            "text/xml;charset=UTF-8"
@@ -133,6 +135,42 @@ static bool authenticate(
     return false;
 }
 
+struct key_use {
+    const char *key_id;
+    const char *service;
+    int64_t now_ms;
+};
+
+static int edit_key_use(struct catalog_change *change, void *context)
+{
+    const struct key_use *use = context;
+    struct catalog_key *key;
+    int err = catalog_edit_key(change, use->key_id, &key);
+    if (err == -ENOENT)
+        return 0; /* deleted meanwhile */
+    if (err == 0) {
+        key->used_ms = use->now_ms;
+        (void)text_copy(key->used_service, sizeof key->used_service, use->service);
+    }
+    return err;
+}
+
+/* Keeps when a key was last used (IAM API: GetAccessKeyLastUsed), to a quarter of an hour, so that few requests write.
+ * That it cannot be kept is no reason to refuse the request. */
+static void note_key_use(const struct api_call *call)
+{
+    const struct catalog_key *key = catalog_key_get(call->context->catalog, call->who.key_id);
+    bool is_old = key != NULL && call->now_ms - key->used_ms >= KEY_USE_MS;
+    catalog_key_put(key);
+    if (!is_old || service_find(call->who.service) == NULL)
+        return;
+    struct key_use use = { call->who.key_id, call->who.service, call->now_ms };
+    int err = catalog_change(call->context->catalog, edit_key_use, &use);
+    if (err < 0)
+        LOG_WARN("the use of a key cannot be kept", "key=%s error=\"%s\"", call->who.key_id,
+            strerrordesc_np(-err));
+}
+
 /* The body, which is a JSON object when there is one. NULL: done. */
 static const struct api_error *take_body(struct api_call *call, const struct http_request *request)
 {
@@ -196,7 +234,7 @@ static void serve_efs(
     call->action = action->name;
     const struct api_error *error = take_input(call, request, path_value);
     if (error == NULL)
-        error = policies_check_call(call, action, request);
+        error = authorize_efs(call, action);
     if (error == NULL)
         error = action->handler(call);
     if (error != NULL)
@@ -242,6 +280,8 @@ static void serve_target(const struct service *service, struct api_call *call,
         call->action = target->name;
         error = take_body(call, request);
         if (error == NULL)
+            error = authorize_json(call, service, target->iam_action);
+        if (error == NULL)
             error = target->handler(call);
         audit(call, request);
     }
@@ -262,6 +302,7 @@ static void serve_signed(
     }
     if (!authenticate(call, request, response))
         return;
+    note_key_use(call);
     const struct service *service = service_find(call->who.service);
     if (service == NULL) {
         (void)api_fail(call, API_UNKNOWN_OPERATION,
@@ -332,6 +373,7 @@ static void on_request(
         return;
     }
     struct clock_time now = clock_wall();
+    call.peer = &request->peer;
     call.now_ms = now.seconds * 1000 + now.nanoseconds / 1000000;
     arena_init(&call.arena, ARENA_SIZE_MAX);
     serve_signed(&call, request, response);

@@ -82,6 +82,46 @@ static void the_first_start_makes_a_key_that_stays(void **state)
     catalog_key_put(key);
 }
 
+struct root_key {
+    const char *id;
+    bool is_inactive;
+};
+
+static int put_root_key(struct catalog_change *change, void *context)
+{
+    const struct root_key *wish = context;
+    struct catalog_key *key;
+    int err = catalog_edit_key(change, wish->id, &key);
+    if (err == -ENOENT)
+        err = catalog_add_key(change, &key);
+    if (err < 0)
+        return err;
+    (void)snprintf(key->id, sizeof key->id, "%s", wish->id);
+    (void)snprintf(key->secret, sizeof key->secret, "secret-of-%s", wish->id);
+    key->is_inactive = wish->is_inactive;
+    return 0;
+}
+
+static void the_file_follows_when_keys_are_rotated(void **state)
+{
+    struct fixture *f = *state;
+    struct credentials first;
+    struct credentials again;
+    assert_int_equal(credentials_provide_admin(f->catalog, f->dir_fd, 1), 0);
+    assert_int_equal(credentials_read(f->dir_fd, CREDENTIALS_FILE_NAME, &first), 0);
+    struct root_key other = { "AKIAOTHER", false };
+    assert_int_equal(catalog_change(f->catalog, put_root_key, &other), 0);
+    assert_int_equal(credentials_provide_admin(f->catalog, f->dir_fd, 2), 0);
+    assert_int_equal(credentials_read(f->dir_fd, CREDENTIALS_FILE_NAME, &again), 0);
+    assert_string_equal(again.key_id, first.key_id); /* it is still good */
+    struct root_key stopped = { first.key_id, true };
+    assert_int_equal(catalog_change(f->catalog, put_root_key, &stopped), 0);
+    assert_int_equal(credentials_provide_admin(f->catalog, f->dir_fd, 3), 0);
+    assert_int_equal(credentials_read(f->dir_fd, CREDENTIALS_FILE_NAME, &again), 0);
+    assert_string_equal(again.key_id, "AKIAOTHER");
+    assert_string_equal(again.secret, "secret-of-AKIAOTHER");
+}
+
 static void files_of_the_aws_form_are_read(void **state)
 {
     struct fixture *f = *state;
@@ -118,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_look_like_awss_and_differ),
         cmocka_unit_test_setup_teardown(the_first_start_makes_a_key_that_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_file_follows_when_keys_are_rotated, setup, teardown),
         cmocka_unit_test_setup_teardown(files_of_the_aws_form_are_read, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "auth/credentials.h"
+#include "auth/session.h"
 #include "auth/verify.h"
 #include "base/sys.h"
 
@@ -255,6 +256,85 @@ static void a_wrong_scope_is_refused(void **state)
         *state, &attempt, AUTH_BAD_SCOPE, "valid terminator: 'aws4_request', not 'aws5_request'");
 }
 
+static void global_services_are_signed_for_their_own_region(void **state)
+{
+    static const struct {
+        const char *service;
+        enum auth_failure failure;
+    } cases[] = { { "iam", AUTH_OK }, { "sts", AUTH_OK }, { "elasticfilesystem", AUTH_BAD_SCOPE } };
+    struct fixture *f = *state;
+    catalog_close(f->catalog);
+    char path[96];
+    char reason[CATALOG_REASON_SIZE];
+    (void)snprintf(path, sizeof path, "%s/there", f->directory);
+    struct catalog_options options = {
+        .path = path, .region = "eu-west-1", .account_id = "000000000000"
+    };
+    assert_int_equal(catalog_open(&options, reason, &f->catalog), 0);
+    int dir_fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    assert_true(dir_fd >= 0);
+    assert_int_equal(credentials_provide_admin(f->catalog, dir_fd, NOW * INT64_C(1000)), 0);
+    assert_int_equal(credentials_read(dir_fd, CREDENTIALS_FILE_NAME, &f->admin), 0);
+    (void)close(dir_fd);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct attempt attempt;
+        make_attempt(f, &attempt, NOW);
+        attempt.signer.service = cases[i].service;
+        sign(&attempt);
+        expect(f, &attempt, cases[i].failure, "");
+    }
+}
+
+static int add_role(struct catalog_change *change, void *context)
+{
+    struct catalog_identity *role;
+    int err = catalog_add_identity(change, &role);
+    (void)context;
+    if (err < 0)
+        return err;
+    role->kind = CATALOG_ROLE;
+    (void)snprintf(role->id, sizeof role->id, "AROA1");
+    (void)snprintf(role->name, sizeof role->name, "Worker");
+    (void)snprintf(role->path, sizeof role->path, "/");
+    return 0;
+}
+
+static void a_session_is_told_from_one_that_is_over(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        int64_t expires_s;
+        enum auth_failure failure;
+        const char *message;
+    } cases[] = { { NOW + 1, AUTH_OK, "" },
+        { NOW, AUTH_EXPIRED_TOKEN, "The security token included in the request is expired" } };
+    assert_int_equal(catalog_change(f->catalog, add_role, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct session session = { .role_id = "AROA1",
+            .name = "one",
+            .issued_ms = 1,
+            .expires_ms = cases[i].expires_s * 1000 };
+        struct auth_result result;
+        struct attempt attempt;
+        char secret[SESSION_SECRET_SIZE];
+        char *token;
+        assert_int_equal(session_seal(f->catalog, &session, &token), 0);
+        session_secret(f->catalog, session.key_id, secret);
+        make_attempt(f, &attempt, NOW);
+        attempt.signer.key_id = session.key_id;
+        attempt.signer.secret = secret;
+        attempt.headers[attempt.request.header_count++] =
+            (struct sigv4_header){ "X-Amz-Security-Token", token };
+        sign(&attempt);
+        assert_int_equal(auth_verify(f->catalog, &attempt.request, NOW, &result), 0);
+        assert_int_equal(result.failure, cases[i].failure);
+        assert_string_equal(result.message, cases[i].message);
+        assert_string_equal(result.user_name, i == 0 ? "Worker/one" : "");
+        auth_result_fini(&result);
+        free(token);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +351,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_date_header_serves_as_well, setup, teardown),
         cmocka_unit_test_setup_teardown(clocks_may_differ_by_five_minutes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_scope_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            global_services_are_signed_for_their_own_region, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_session_is_told_from_one_that_is_over, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "control/input.h"
 #include "control/query.h"
 #include "control/render.h"
+#include "control/services.h"
 #include "control/xml.h"
 
 static void paths_lead_to_their_actions(void **state)
@@ -120,9 +121,33 @@ static void characters_are_counted_not_bytes(void **state)
     assert_int_equal(input_char_count("\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x9f"), 3);
 }
 
+static void each_service_has_its_names_for_refused_keys(void **state)
+{
+    static const struct {
+        const char *service;
+        enum auth_failure failure;
+        enum api_error_id id;
+    } cases[] = {
+        { "elasticfilesystem", AUTH_EXPIRED_TOKEN, API_EXPIRED_TOKEN },
+        { "ec2", AUTH_EXPIRED_TOKEN, API_QUERY_REQUEST_EXPIRED },
+        { "sts", AUTH_EXPIRED_TOKEN, API_QUERY_EXPIRED_TOKEN },
+        { "iam", AUTH_EXPIRED_TOKEN, API_QUERY_EXPIRED_TOKEN },
+        { "elasticfilesystem", AUTH_UNKNOWN_KEY, API_UNRECOGNIZED_CLIENT },
+        { "iam", AUTH_UNKNOWN_KEY, API_QUERY_INVALID_CLIENT_TOKEN_ID },
+        { "ec2", AUTH_UNKNOWN_KEY, API_QUERY_AUTH_FAILURE },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct service *service = service_find(cases[i].service);
+        assert_non_null(service);
+        assert_int_equal(service_auth_error(service, cases[i].failure), cases[i].id);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_service_has_its_names_for_refused_keys),
         cmocka_unit_test(paths_lead_to_their_actions),
         cmocka_unit_test(queries_are_decoded),
         cmocka_unit_test(xml_is_escaped),

@@ -1,0 +1,45 @@
+/*
+ * control/authorize.h - whether the caller may make this call: identity policies, and the file system's own.
+ *
+ * Asked for each call of each service, after its input was read and before its handler runs. The names of actions are
+ * in the rows (actions.def, queries.def, targets.def); what they are about follows from the input. STS decides for
+ * itself: everyone may ask who they are, and roles say whom they trust.
+ * Sources: Service Authorization Reference, "Actions, resources, and condition keys" of EFS, EC2, IAM and KMS.
+ */
+#pragma once
+
+#include "auth/decision.h"
+#include "control/actions.h"
+#include "control/services.h"
+
+/* What a call is about; `arn` "*": nothing that has an ARN. */
+struct authorize_target {
+    char arn[IAM_ARN_SIZE];
+    const struct catalog_fs *fs; /* references, for tags and policy; NULL: none */
+    const struct catalog_access_point *point;
+    const struct catalog_identity *identity;
+};
+
+/* Each gives NULL when the caller may, or the refusal as the service words it. */
+MUST_CHECK const struct api_error *authorize_efs(
+    struct api_call *call, const struct action *action);
+MUST_CHECK const struct api_error *authorize_query(
+    struct api_call *call, const struct service *service, const char *iam_action);
+MUST_CHECK const struct api_error *authorize_json(
+    struct api_call *call, const struct service *service, const char *iam_action);
+
+/* The keys of this call; `with_peer`: the address counts. Errors: -ENOMEM. */
+MUST_CHECK int authorize_context(
+    struct api_call *call, bool with_peer, struct auth_context **out_context);
+
+/* authorize_target.c */
+void authorize_target_efs(
+    struct api_call *call, const struct action *action, struct authorize_target *out_target);
+/* What a creation with tags makes, whose tagging is asked about, too. */
+void authorize_target_tagged(
+    const struct api_call *call, const struct action *action, struct authorize_target *target);
+void authorize_target_query(
+    struct api_call *call, const struct service *service, struct authorize_target *out_target);
+void authorize_target_json(
+    struct api_call *call, const struct service *service, struct authorize_target *out_target);
+void authorize_target_fini(struct authorize_target *target);
