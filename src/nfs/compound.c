@@ -554,7 +554,7 @@ int compound_serve(struct nfs_server *server, struct nfs_conn *conn, struct rpc_
             return RPC_SERVER_DROP;
         if (compound_keep_volume(&compound, conn->volume) != NFS4_OK)
             return RPC_SYSTEM_ERR;
-        compound.caller.server = conn->volume->state;
+        compound.caller.server = conn->face->state;
     }
     run_ops(&compound, args, tag);
     compound_end(&compound);

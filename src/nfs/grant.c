@@ -3,32 +3,17 @@
  */
 #include "nfs/grant.h"
 
-#include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
-#include "auth/policy.h"
+#include "auth/decision.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "nfs/status.h"
 
-/* The peer's address; an IPv4 one that came over IPv6 as IPv4. "": none that policies know. */
-static void peer_text(const struct sockaddr_storage *peer, char out_text[INET6_ADDRSTRLEN])
-{
-    out_text[0] = '\0';
-    if (peer->ss_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, peer, sizeof in);
-        (void)inet_ntop(AF_INET, &in.sin_addr, out_text, INET6_ADDRSTRLEN);
-    } else if (peer->ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, peer, sizeof in6);
-        bool is_mapped = IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
-        (void)inet_ntop(is_mapped ? AF_INET : AF_INET6, &in6.sin6_addr.s6_addr[is_mapped ? 12 : 0],
-            out_text, INET6_ADDRSTRLEN);
-    }
-}
+#define QUESTION_BYTES_MAX (256u * 1024u) /* texts of the conditions of one question */
 
-static unsigned ask_policy(const struct nfs_conn *conn, const struct policy *policy,
-    const char *resource, const char *access_arn)
+static unsigned ask(struct auth_context *context, const struct policy *policy, const char *resource)
 {
     static const struct {
         const char *action;
@@ -38,52 +23,95 @@ static unsigned ask_policy(const struct nfs_conn *conn, const struct policy *pol
         { "elasticfilesystem:ClientWrite", NFS_RIGHT_WRITE },
         { "elasticfilesystem:ClientRootAccess", NFS_RIGHT_ROOT },
     };
-    static const char *const no = "false";
-    static const char *const yes = "true";
-    char address[INET6_ADDRSTRLEN];
-    const char *source = address;
     unsigned rights = 0;
-    peer_text(&conn->rpc->peer, address);
-    const struct policy_key keys[] = { { "aws:SecureTransport", conn->rpc->is_secure ? &yes : &no,
-                                           1 },
-        { "elasticfilesystem:AccessedViaMountTarget", conn->volume != NULL ? &yes : &no, 1 },
-        { "elasticfilesystem:AccessPointArn", &access_arn, access_arn != NULL },
-        { "aws:SourceIp", &source, address[0] != '\0' } };
-    struct policy_request request = {
-        .resource = resource, .keys = keys, .key_count = ARRAY_SIZE(keys)
-    };
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
-        request.action = actions[i].action;
-        if (policy_evaluate(policy, &request) == POLICY_ALLOWS)
+        enum policy_verdict verdict = auth_decide(context, policy, actions[i].action, resource);
+        /* EFS: without a policy every client may do everything, but for what its own policies deny. */
+        if (verdict == POLICY_ALLOWS || (policy == NULL && verdict == POLICY_SILENT))
             rights |= actions[i].right;
     }
     return rights;
 }
 
-static unsigned find_rights(const struct nfs_conn *conn, const struct nfs_volume *volume,
-    const struct catalog_access *access)
+/* `access_arn` NULL: through no access point. */
+static int find_context(struct auth_context *context, struct arena *arena,
+    const struct nfs_conn *conn, const char *region, const char *access_arn)
+{
+    const struct mount_identity *identity = conn->identity;
+    struct clock_time now = clock_wall();
+    const struct auth_environment environment = { .peer = &conn->rpc->peer,
+        .is_secure = conn->rpc->is_secure,
+        .now_ms = now.seconds * 1000 + now.nanoseconds / 1000000,
+        .region = region };
+    int err = auth_context_init(
+        context, arena, identity != NULL ? identity->principal : NULL, &environment);
+    if (err == 0)
+        err = auth_context_add(context, "elasticfilesystem:AccessedViaMountTarget",
+            conn->at_target ? "true" : "false");
+    if (err == 0 && access_arn != NULL)
+        err = auth_context_add(context, "elasticfilesystem:AccessPointArn", access_arn);
+    return err;
+}
+
+static unsigned ask_policy(const struct nfs_conn *conn, const struct nfs_volume *volume,
+    const struct policy *policy, const struct catalog_access *access)
+{
+    const struct catalog *catalog = volume->server->options.catalog;
+    struct auth_context context;
+    struct arena arena;
+    char resource[CATALOG_ARN_SIZE];
+    char access_arn[CATALOG_ARN_SIZE];
+    unsigned rights = 0;
+    catalog_arn(catalog, "file-system", volume->fs_id, resource);
+    if (access != NULL)
+        catalog_arn(catalog, "access-point", access->id, access_arn);
+    arena_init(&arena, QUESTION_BYTES_MAX);
+    if (find_context(&context, &arena, conn, catalog_region(catalog),
+            access != NULL ? access_arn : NULL) == 0)
+        rights = ask(&context, policy, resource);
+    arena_fini(&arena);
+    return rights;
+}
+
+/* Looks again for who the client is. False: nobody any more. */
+static bool refresh_identity(struct nfs_conn *conn, const struct catalog *catalog)
+{
+    struct mount_identity *identity = conn->identity;
+    uint64_t generation = catalog_generation(catalog);
+    if (identity == NULL || conn->identity_generation == generation)
+        return !conn->is_revoked;
+    int err = mount_identity_refresh(catalog, identity);
+    if (err == -EACCES && !conn->is_revoked)
+        LOG_WARN("a client's access key is not good any more, it gets in no longer",
+            "conn=%" PRIu64 " fs=%s key=%s", conn->rpc->id, identity->fs_id, identity->key_id);
+    conn->is_revoked = err < 0;
+    if (err != -ENOMEM)
+        conn->identity_generation = generation;
+    return !conn->is_revoked;
+}
+
+static unsigned find_rights(
+    struct nfs_conn *conn, const struct nfs_volume *volume, const struct catalog_access *access)
 {
     const struct catalog *catalog = volume->server->options.catalog;
     char *json = NULL;
     struct policy *policy = NULL;
     char message[POLICY_MESSAGE_SIZE] = "no memory";
-    char resource[CATALOG_ARN_SIZE];
-    char access_arn[CATALOG_ARN_SIZE];
+    if (!refresh_identity(conn, catalog))
+        return 0;
     int err = catalog_fs_policy(catalog, volume->fs_id, &json);
-    if (err == 0 && json == NULL)
-        return NFS_RIGHT_ALL;
-    if (err == 0)
+    if (err == 0 && json != NULL)
         err = policy_parse(POLICY_OF_RESOURCE, slice_str(json), message, &policy);
+    bool has_policy = json != NULL;
     free(json);
     if (err < 0) {
         LOG_ERROR("a file system's policy cannot be read, nobody gets in", "fs=%s reason=\"%s\"",
             volume->fs_id, message);
         return 0;
     }
-    catalog_arn(catalog, "file-system", volume->fs_id, resource);
-    if (access != NULL)
-        catalog_arn(catalog, "access-point", access->id, access_arn);
-    unsigned rights = ask_policy(conn, policy, resource, access != NULL ? access_arn : NULL);
+    if (!has_policy && (conn->identity == NULL || conn->identity->principal == NULL))
+        return NFS_RIGHT_ALL;
+    unsigned rights = ask_policy(conn, volume, policy, access);
     policy_free(policy);
     return rights;
 }

@@ -3,8 +3,9 @@
  * point that it goes through.
  *
  * Source: EFS User Guide, "Using IAM to control access to file systems" and "Working with access points". Without a
- * policy every client that reaches a mount target may do everything. With one, a client may what a statement allows
- * and none denies. Clients are anonymous so far: only statements for everybody ("*") meet them. An access point's
+ * policy every client that reaches a mount target may do everything. With one, a client may what a statement of it, or
+ * of its own policies, allows and none denies. A client that proved nothing (auth/mount_certificate.h) is anonymous:
+ * only statements for everybody ("*") meet it. An access point's
  * POSIX user replaces the user, group and groups of every request, and its directory is the root that is seen.
  */
 #pragma once

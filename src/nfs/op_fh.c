@@ -4,6 +4,7 @@
  * Sources: RFC 8881 sections 18.8, 18.19 to 18.21, 18.27, 18.28; RFC 7530 section 16.
  */
 #include "nfs/compound.h"
+#include "nfs/grant.h"
 
 /* GETFH - the bytes that stand for the current file. */
 enum nfsstat4 op_getfh(
@@ -33,8 +34,8 @@ enum nfsstat4 op_putfh(
         compound_set_pseudo(compound);
         return NFS4_OK;
     }
-    if (compound->conn->volume != NULL && fh.access_point != 0)
-        return NFS4ERR_STALE; /* it shows all of the file system, as the one who asks */
+    if (compound->conn->volume != NULL && fh.access_point != compound->conn->access_tag)
+        return NFS4ERR_STALE; /* it shows all of the file system, or what one access point shows */
     struct nfs_volume *volume;
     enum nfsstat4 status = compound_find_volume(compound, fh.fs_tag, &volume);
     if (status != NFS4_OK)
@@ -61,11 +62,14 @@ enum nfsstat4 op_putrootfh(
         compound_set_pseudo(compound);
         return NFS4_OK;
     }
-    enum nfsstat4 status = compound_enter(compound, volume, 0);
+    struct fs_node root;
+    enum nfsstat4 status = compound_enter(compound, volume, compound->conn->access_tag);
+    if (status == NFS4_OK)
+        status = nfs_grant_root(compound->conn, volume, compound->conn->access_tag, true, &root);
     if (status != NFS4_OK)
         return status;
     struct fs_attr attr;
-    int err = fs_getattr(volume->fs, volume->root, &attr);
+    int err = fs_getattr(volume->fs, root, &attr);
     if (err < 0)
         return nfs_status(err);
     compound_set_node(compound, volume, &attr);

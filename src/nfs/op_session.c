@@ -41,7 +41,7 @@ enum nfsstat4 op_exchange_id(
         state_exchange_id(compound->caller.server, &exchange, compound->caller.now_ms, &exchanged);
     if (status != STATE_OK)
         return nfs_state_status(status);
-    struct nfs_volume *volume = compound->conn->volume;
+    const struct nfs_face *face = compound->conn->face;
     char *identity = arena_alloc(compound->arena, VIEW_IDENTITY_SIZE);
     struct nfs_impl_id4 *impl = arena_calloc(compound->arena, 1, sizeof *impl);
     if (identity == NULL || impl == NULL)
@@ -54,8 +54,9 @@ enum nfsstat4 op_exchange_id(
     resok->eir_flags = EXCHGID4_FLAG_USE_NON_PNFS;
     if (exchanged.confirmed)
         resok->eir_flags |= EXCHGID4_FLAG_CONFIRMED_R;
-    resok->eir_server_owner.so_major_id =
-        view_identity(compound->server, volume != NULL ? volume->fs_id : "", identity);
+    resok->eir_server_owner.so_major_id = face != NULL
+                                              ? slice_of(face->name, face->name_size)
+                                              : view_identity(compound->server, "", identity);
     resok->eir_server_scope = resok->eir_server_owner.so_major_id;
     resok->eir_server_impl_id.count = 1;
     resok->eir_server_impl_id.items = impl;

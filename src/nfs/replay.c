@@ -161,13 +161,13 @@ static void fingerprint_of(const struct compound *compound, struct fingerprint *
     const struct rpc_cred *cred = &request->call.cred;
     const struct hash_key *key = &compound->server->replays.key;
     size_t size = (size_t)(request->args.end - compound->args_start);
-    *out =
-        (struct fingerprint){ .view =
-                                  compound->conn->volume != NULL ? compound->conn->volume->tag : 0,
-            .request = hash_keyed(key, compound->args_start, size),
-            .size = size,
-            .xid = request->call.xid,
-            .flavor = (uint32_t)cred->flavor };
+    const struct nfs_face *face = compound->conn->face;
+    *out = (struct fingerprint){ .view = face != NULL ? hash_keyed(key, face->name, face->name_size)
+                                                      : 0,
+        .request = hash_keyed(key, compound->args_start, size),
+        .size = size,
+        .xid = request->call.xid,
+        .flavor = (uint32_t)cred->flavor };
     put_address(&request->conn->peer, out->client);
     put_address(&request->conn->local, out->server);
     if (cred->flavor == RPC_AUTH_SYS) {

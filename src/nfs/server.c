@@ -3,9 +3,11 @@
  */
 #include "nfs/server.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "metrics/metrics.h"
 #include "nfs/compound.h"
@@ -143,6 +145,29 @@ static bool conn_opened(void *context, struct rpc_conn *rpc)
     return true;
 }
 
+static bool conn_secured(void *context, struct rpc_conn *rpc)
+{
+    struct nfs_server *server = context;
+    struct nfs_conn *conn = rpc->user;
+    struct catalog *catalog = server->options.catalog;
+    struct clock_time now = clock_wall();
+    char reason[MOUNT_REASON_SIZE] = "out of memory";
+    if (rpc->peer_certificate.size == 0)
+        return true;
+    uint64_t generation = catalog_generation(catalog);
+    int err = mount_certificate_judge(catalog, rpc->peer_certificate,
+        now.seconds * 1000 + now.nanoseconds / 1000000, &conn->identity, reason);
+    if (err == 0)
+        err = view_check_identity(server, conn, reason);
+    conn->identity_generation = generation;
+    if (err == 0)
+        return true;
+    metrics_add(METRIC_NFS_MOUNTS_REFUSED, 0, 1);
+    LOG_WARN(
+        "a client's certificate was refused", "conn=%" PRIu64 " reason=\"%s\"", rpc->id, reason);
+    return false;
+}
+
 static void conn_closed(void *context, struct rpc_conn *rpc)
 {
     struct nfs_server *server = context;
@@ -156,6 +181,7 @@ static void conn_closed(void *context, struct rpc_conn *rpc)
     state_connection_closed(server->state, rpc->id);
     callback_conn_closed(server, rpc->id);
     nfs_volume_unref(conn->volume);
+    mount_identity_free(conn->identity);
     free(conn);
 }
 
@@ -191,6 +217,7 @@ struct rpc_program nfs_server_program(struct nfs_server *server)
 {
     return (struct rpc_program){ .context = server,
         .opened = conn_opened,
+        .secured = conn_secured,
         .closed = conn_closed,
         .serve = serve,
         .reply = reply,

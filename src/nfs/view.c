@@ -13,7 +13,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "io/event.h"
+#include "nfs/face.h"
 #include "nfs/fh.h"
 
 /* A request that waits until somebody else has opened the volume; on its stack. */
@@ -218,11 +220,32 @@ static int find_export(
     return catalog_find_export(server->options.catalog, address, out);
 }
 
+int view_check_identity(
+    const struct nfs_server *server, const struct nfs_conn *conn, char reason[MOUNT_REASON_SIZE])
+{
+    struct catalog_export export;
+    const struct mount_identity *identity = conn->identity;
+    if (identity == NULL)
+        return 0;
+    if (conn->is_bound) {
+        (void)snprintf(reason, MOUNT_REASON_SIZE, "it came after requests without TLS");
+        return -EACCES;
+    }
+    if (find_export(server, conn->rpc, &export) == 0 &&
+        strcmp(export.fs_id, identity->fs_id) != 0) {
+        (void)snprintf(reason, MOUNT_REASON_SIZE,
+            "it is for file system %s, but this is the mount target of %s", identity->fs_id,
+            export.fs_id);
+        return -EACCES;
+    }
+    return 0;
+}
+
 /* The connection's file system is what it was, by the catalog as it is now. */
 static int view_recheck(struct nfs_server *server, struct nfs_conn *conn, uint64_t generation)
 {
     struct catalog_export export;
-    if (conn->volume != NULL) {
+    if (conn->at_target) {
         int err = find_export(server, conn->rpc, &export);
         if (err < 0 || strcmp(export.fs_id, conn->volume->fs_id) != 0)
             return -ENOENT;
@@ -265,26 +288,67 @@ bool view_is_strict(const struct nfs_conn *conn, struct nfs_volume *volume)
     return atomic_load(&volume->is_strict);
 }
 
+/* Which file system: that of the mount target; elsewhere, that of the client's certificate. -ENOENT: all of them. */
+static int find_file_system(const struct nfs_server *server, const struct nfs_conn *conn,
+    char out_fs_id[FS_ID_SIZE], bool *out_at_target)
+{
+    struct catalog_export export;
+    int err = find_export(server, conn->rpc, &export);
+    *out_at_target = err == 0;
+    if (err == 0)
+        return text_copy(out_fs_id, FS_ID_SIZE, export.fs_id);
+    if (conn->identity == NULL)
+        return -ENOENT;
+    return text_copy(out_fs_id, FS_ID_SIZE, conn->identity->fs_id) < 0 ? -ENOENT : 0;
+}
+
+/* Which of the volume's servers the client's certificate leads to. */
+static int find_face(
+    const struct nfs_conn *conn, struct nfs_volume *volume, struct nfs_face **out_face)
+{
+    const struct mount_identity *identity = conn->identity;
+    *out_face = volume->plain;
+    if (identity == NULL)
+        return 0;
+    return nfs_face_get(volume, identity->access_point_id, mount_identity_name(identity), out_face);
+}
+
+static void bind_volume(struct nfs_conn *conn, struct nfs_volume *volume, struct nfs_face *face)
+{
+    nfs_volume_ref(volume);
+    conn->volume = volume;
+    conn->face = face;
+    if (conn->identity != NULL && conn->identity->access_point_id[0] != '\0')
+        conn->access_tag = catalog_access_tag(conn->identity->access_point_id);
+}
+
 int view_bind(struct nfs_server *server, struct nfs_conn *conn)
 {
     uint64_t generation = catalog_generation(server->options.catalog);
     if (conn->is_bound)
         return conn->catalog_generation == generation ? 0 : view_recheck(server, conn, generation);
-    struct catalog_export export;
     struct nfs_volume *volume = NULL;
-    int err = find_export(server, conn->rpc, &export);
+    struct nfs_face *face = NULL;
+    char fs_id[FS_ID_SIZE];
+    bool at_target;
+    int err = find_file_system(server, conn, fs_id, &at_target);
     if (err == 0)
-        err = view_get_volume(server, export.fs_id, &volume);
+        err = view_get_volume(server, fs_id, &volume);
     else if (err == -ENOENT)
         err = 0;
+    if (err == 0 && volume != NULL) {
+        err = find_face(conn, volume, &face);
+        if (err < 0)
+            nfs_volume_unpin(volume);
+    }
     if (err < 0)
         return err;
     bool is_strict = volume != NULL && view_is_strict(conn, volume);
     mutex_lock(&server->lock);
     if (!conn->is_bound && volume != NULL) {
         conn->is_strict = is_strict;
-        nfs_volume_ref(volume);
-        conn->volume = volume;
+        conn->at_target = at_target;
+        bind_volume(conn, volume, face);
     }
     conn->is_bound = true; /* another request of the connection may have been first */
     conn->catalog_generation = generation;

@@ -2,9 +2,9 @@
  * nfs/view.h - the inside of the server: open file systems, what connections see of them, connections.
  *
  *   struct nfs_server
- *    |- struct nfs_volume    one per open file system: its opens and locks (state_files), and the
- *    |                       server that its mount targets show (state_server)
- *    |- struct nfs_conn      one per connection: sees one volume, or the pseudo root
+ *    |- struct nfs_volume    one per open file system: its opens and locks (state_files)
+ *    |   '- struct nfs_face  one per access point and principal: a server of its own (state_server)
+ *    |- struct nfs_conn      one per connection: sees one volume by one face, or the pseudo root
  *    '- pseudo_state         the server that all other addresses show
  *
  * Each view is an NFS server of its own: Linux merges servers that have the same identity, and would send what is
@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 
+#include "auth/mount_certificate.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "nfs/callback.h"
@@ -60,10 +61,16 @@ struct nfs_conn {
     struct list link;                /* in server->conns */
     struct state_table_node id_node; /* in server->conns_by_id */
     struct rpc_conn *rpc;
-    struct nfs_volume *volume;           /* a reference; NULL: the pseudo root, or not known yet */
-    bool is_bound;                       /* what it sees is decided: at its first request */
-    bool is_strict;                      /* the profile of `volume` when the connection was bound */
-    uint64_t catalog_generation;         /* as of which `volume` is right */
+    struct nfs_volume *volume;       /* a reference; NULL: the pseudo root, or not known yet */
+    struct nfs_face *face;           /* of `volume`: which of its servers this connection reaches */
+    uint64_t access_tag;             /* the access point that it mounts through; 0: none */
+    struct mount_identity *identity; /* what its certificate proved; NULL: nothing */
+    bool at_target;                  /* its local address is a mount target */
+    bool is_revoked;                 /* who it was is nobody any more */
+    uint64_t identity_generation;    /* of the catalog, as of which `identity` is right */
+    bool is_bound;                   /* what it sees is decided: at its first request */
+    bool is_strict;                  /* the profile of `volume` when the connection was bound */
+    uint64_t catalog_generation;     /* as of which `volume` is right */
     struct nfs_grant grants[NFS_GRANTS]; /* by file system and access point: nfs/grant.h */
     struct list replays; /* its kept replies, oldest first; under server->replays.lock */
     uint32_t replay_count;
@@ -88,6 +95,10 @@ struct nfs_server {
 /* Decides what the connection sees, and again when the catalog has changed. -ENOENT: its mount target is gone,
  * close it; else the error of opening the file system. May wait. */
 MUST_CHECK int view_bind(struct nfs_server *server, struct nfs_conn *conn);
+
+/* Whether what a client's certificate has proved fits the address that it came to. -EACCES: `reason` says why not. */
+MUST_CHECK int view_check_identity(
+    const struct nfs_server *server, const struct nfs_conn *conn, char reason[MOUNT_REASON_SIZE]);
 
 /* The connection with this id, with a reference; NULL: it is gone. */
 struct rpc_conn *view_conn_get(struct nfs_server *server, uint64_t conn_id);
@@ -116,8 +127,9 @@ static inline bool view_allows_delegations(const struct nfs_conn *conn, struct n
 #define VIEW_STRICT_LOCKS_PER_FILE   512u
 #define VIEW_STRICT_SYMLINK_SIZE_MAX 4080u
 
-/* The name of a view in the protocol: so_major_id and server scope. Borrows `buffer`. */
-#define VIEW_IDENTITY_SIZE (FS_ID_SIZE + NFS_NODE_ID_SIZE_MAX + 16u)
+/* The name of a view in the protocol, without access point and principal: so_major_id and server scope. Borrows
+ * `buffer`. */
+#define VIEW_IDENTITY_SIZE (FS_ID_SIZE + NFS_NODE_ID_SIZE_MAX + CATALOG_ID_SIZE + 40u)
 struct slice view_identity(
     const struct nfs_server *server, const char *fs_id, char buffer[VIEW_IDENTITY_SIZE]);
 

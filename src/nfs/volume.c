@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "nfs/face.h"
 #include "nfs/fh.h"
 #include "nfs/view.h"
 
@@ -24,6 +25,9 @@ struct nfs_volume *nfs_volume_new(struct nfs_server *server, const char *fs_id)
     volume->phase = VOLUME_OPENING;
     volume->ref_count = 1;
     list_init(&volume->link);
+    volume->faces_lock = (struct mutex){ .pthread = PTHREAD_MUTEX_INITIALIZER };
+    list_init(&volume->faces);
+    state_table_init(&volume->faces_by_name);
     return volume;
 }
 
@@ -111,8 +115,7 @@ static bool recover_record(void *context, struct slice key, struct slice value)
 
 void nfs_volume_close(struct nfs_volume *volume)
 {
-    state_server_free(volume->state);
-    volume->state = NULL;
+    nfs_faces_free(volume);
     state_files_free(volume->files);
     volume->files = NULL;
     if (volume->fs != NULL)
@@ -123,7 +126,6 @@ void nfs_volume_close(struct nfs_volume *volume)
 int nfs_volume_open(struct nfs_volume *volume)
 {
     struct nfs_server *server = volume->server;
-    char identity[VIEW_IDENTITY_SIZE];
     int err = catalog_check_fs(server->options.catalog, volume->fs_id);
     if (err < 0)
         return err;
@@ -144,8 +146,7 @@ int nfs_volume_open(struct nfs_volume *volume)
     if (err < 0)
         goto out;
     state_files_start(volume->files, clock_coarse_ms());
-    err = state_server_new(
-        server->state, view_identity(server, volume->fs_id, identity), &volume->state);
+    err = nfs_face_get(volume, "", "", &volume->plain);
 out:
     if (err < 0)
         nfs_volume_close(volume);

@@ -7,14 +7,25 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/lock.h"
 #include "fs/volumes.h"
 #include "state/client.h"
 #include "state/files.h"
+#include "state/table.h"
 
 struct nfs_server;
 struct nfs_volume_waiter;
 
 enum nfs_volume_phase { VOLUME_OPENING, VOLUME_READY, VOLUME_FAILED, VOLUME_GOING };
+
+/* One NFS server of those that a volume shows: nfs/face.h. */
+struct nfs_face {
+    struct list link;             /* in volume->faces */
+    struct state_table_node node; /* in volume->faces_by_name */
+    struct state_server *state;
+    size_t name_size;
+    char name[]; /* so_major_id and server scope */
+};
 
 struct nfs_volume {
     struct list link; /* in server->volumes */
@@ -24,8 +35,13 @@ struct nfs_volume {
     struct fs *fs;
     struct fs_node root;
     struct state_files *files;
-    struct state_server *state; /* the view of its mount targets */
-    _Atomic int phase;          /* enum nfs_volume_phase; written under server->lock */
+    struct mutex faces_lock; /* what follows, until `plain`; held while one is made */
+    struct list faces;
+    struct state_table faces_by_name;
+    uint32_t face_count;
+    struct nfs_face
+        *plain;        /* of mount targets, for clients without certificate; set while opening */
+    _Atomic int phase; /* enum nfs_volume_phase; written under server->lock */
     _Atomic uint32_t pin_count;
     _Atomic uint32_t ref_count; /* the struct's memory: server->volumes, connections, openers */
     /* The profile, and the catalog's generation it is of: view_is_strict(). */
