@@ -10,7 +10,8 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-#define FILE_SIZE_MAX 65536u
+#define FILE_SIZE_MAX  65536u
+#define SUFFIX_DEFAULT "shoal.internal" /* of daemons that do not say theirs */
 
 const char *instance_data_name(const char *data)
 {
@@ -85,6 +86,8 @@ static int parse_run_file(const char *text, struct instance *instance)
         !take_text(json, "version", instance->version, sizeof instance->version) ||
         !take_subnets(json_object_get(json, "subnets"), instance) || port <= 0 || port > UINT16_MAX)
         goto out;
+    if (!take_text(json, "suffix", instance->suffix, sizeof instance->suffix))
+        (void)snprintf(instance->suffix, sizeof instance->suffix, "%s", SUFFIX_DEFAULT);
     instance->nfs_port = (uint16_t)port;
     instance->is_serving = pid == instance->pid; /* else it is left over from a crash */
     err = 0;

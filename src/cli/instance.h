@@ -29,6 +29,7 @@ struct instance {
     char account_id[16];
     char version[32];
     uint16_t nfs_port;
+    char suffix[256];    /* of the DNS names of its file systems */
     size_t subnet_count; /* one a zone */
     struct instance_subnet subnets[INSTANCE_SUBNETS_MAX];
 };
