@@ -12,7 +12,9 @@
 #include "metrics/metrics.h"
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
+#include "nfs/efs_proxy.h"
 #include "nfs/view.h"
+#include "xdr/efs_proxy_xdr.h"
 
 /* Names operations for the metrics, by number. */
 static void name_operations(void)
@@ -190,22 +192,18 @@ static int serve(void *context, struct rpc_request *request)
     struct nfs_server *server = context;
     struct nfs_conn *conn = request->conn->user;
     const struct rpc_call *call = &request->call;
+    if (call->program == AWSFILE_PROGRAM)
+        return efs_proxy_serve(server, conn, request);
     if (call->program != NFS4_PROGRAM)
-        return RPC_PROG_UNAVAIL; /* also 400123, of efs-utils' proxy, which then does without */
+        return RPC_PROG_UNAVAIL;
     if (call->version != NFS_V4)
         return RPC_PROG_MISMATCH;
     if (call->procedure == NFSPROC4_NULL)
         return RPC_SUCCESS;
     if (call->procedure != NFSPROC4_COMPOUND)
         return RPC_PROC_UNAVAIL;
-    int err = view_bind(server, conn);
-    if (err == -ENOENT || err == -ESTALE) {
-        rpc_conn_close(request->conn); /* its mount target, or file system, is gone */
-        return RPC_SERVER_DROP;
-    }
-    if (err < 0)
-        return RPC_SYSTEM_ERR;
-    return compound_serve(server, conn, request);
+    int result = view_bind_for_call(server, conn);
+    return result != RPC_SUCCESS ? result : compound_serve(server, conn, request);
 }
 
 static void reply(void *context, struct rpc_conn *rpc, struct slice record)

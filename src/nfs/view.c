@@ -357,3 +357,13 @@ int view_bind(struct nfs_server *server, struct nfs_conn *conn)
         nfs_volume_unpin(volume);
     return 0;
 }
+
+int view_bind_for_call(struct nfs_server *server, struct nfs_conn *conn)
+{
+    int err = view_bind(server, conn);
+    if (err == -ENOENT || err == -ESTALE) {
+        rpc_conn_close(conn->rpc); /* its mount target, or file system, is gone */
+        return RPC_SERVER_DROP;
+    }
+    return err < 0 ? RPC_SYSTEM_ERR : RPC_SUCCESS;
+}

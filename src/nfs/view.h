@@ -96,6 +96,9 @@ struct nfs_server {
  * close it; else the error of opening the file system. May wait. */
 MUST_CHECK int view_bind(struct nfs_server *server, struct nfs_conn *conn);
 
+/* As view_bind(), for a call: what to answer it when the connection sees nothing, else RPC_SUCCESS. */
+MUST_CHECK int view_bind_for_call(struct nfs_server *server, struct nfs_conn *conn);
+
 /* Whether what a client's certificate has proved fits the address that it came to. -EACCES: `reason` says why not. */
 MUST_CHECK int view_check_identity(
     const struct nfs_server *server, const struct nfs_conn *conn, char reason[MOUNT_REASON_SIZE]);

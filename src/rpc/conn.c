@@ -289,7 +289,7 @@ static void reply_start(struct request *request, bool accepted)
 /* The answer is not what the program encoded, but this. */
 static void reply_replace(struct request *request, int accept_stat)
 {
-    uint32_t version = request->conn->lane->server->program.program_version;
+    uint32_t version = request->rpc.program_version;
     uint32_t xid = request->rpc.call.xid;
     reply_start(request, false);
     if (accept_stat == RPC_PROG_MISMATCH)
@@ -359,6 +359,7 @@ static void conn_serve(struct conn *conn, struct slice record, struct rx_chunk *
     request->chunk = chunk;
     request->rpc.conn = &conn->rpc;
     request->rpc.arena = &request->arena;
+    request->rpc.program_version = lane->server->program.program_version;
     request->rpc.record_size = record.size;
     request->rpc.args = xdr_decoder_of(record, &request->arena);
     conn->running++;

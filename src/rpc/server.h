@@ -34,6 +34,7 @@ struct rpc_request {
     struct rpc_conn *conn;
     struct arena *arena; /* lives until the reply is sent */
     struct rpc_call call;
+    uint32_t program_version; /* what RPC_PROG_MISMATCH says we speak; the program may change it */
     size_t record_size;       /* of the whole call, in bytes, without the record mark */
     struct xdr_decoder args;  /* at the procedure's arguments */
     struct xdr_encoder reply; /* after the accepted reply's header: add the results */
@@ -49,7 +50,7 @@ struct rpc_program {
     /* The connection is gone, no request of it runs. */
     void (*closed)(void *context, struct rpc_conn *conn);
     /* Serves one call of any program number. What it returns other than RPC_SUCCESS replaces the
-     * reply. For RPC_PROG_MISMATCH the versions are those of program_version. To answer nothing at
+     * reply. For RPC_PROG_MISMATCH the version is request->program_version, at first that below. To answer nothing at
      * all and close, it returns RPC_SERVER_DROP. Called in a fiber. */
     int (*serve)(void *context, struct rpc_request *request);
     /* A record that is a reply, to one of rpc_conn_send(); on the connection's reactor, does not wait. NULL: such a

@@ -227,3 +227,45 @@ def test_requests_of_one_session_may_come_by_several_connections(place):
     for i in range(20):
         session.run(putfh(fh), write(stateid, 10 * i, b"0123456789"), conn=conns[i % 4], slot=i % 3).ok()
     assert play.content(fh) == b"0123456789" * 20
+
+
+# --- program 400123, of efs-utils' proxy --------------------------------------------------------------
+
+PROXY = {"program": 400123, "version": 1, "cred": nfs4.AUTH_NONE}
+IDENTIFIER = nfs4.opaque(bytes(range(16))) + nfs4.opaque((7).to_bytes(8, "big"))
+
+
+def bind(conn, identifier=IDENTIFIER):
+    """BIND_CLIENT_TO_PARTITION: (type, partition id, configuration for scaling up)."""
+    reader = nfs4.Reader(conn.call(identifier, procedure=2, **PROXY))
+    found = reader.u32(), reader.fixed(64), [reader.u32() for _ in range(4)]
+    reader.end()
+    return found
+
+
+def test_a_proxy_is_told_one_partition_per_server(place, conn):
+    point = place.access_point()
+    assert conn.call(b"", procedure=0, **PROXY) == b""
+    kind, partition, scale = bind(conn)
+    assert kind == 3 and scale == [5, 300 << 20, 1, 1]
+    assert bind(place.conn())[1] == partition, "with TLS and without"
+    assert bind(place.conn(), nfs4.opaque(b"another proxy") + nfs4.opaque(b""))[1] == partition
+    through = bind(place.conn(access_point=point))[1]
+    signed = bind(place.conn(credentials=place.credentials))[1]
+    elsewhere = nfs4.Conn(("127.0.0.1", place.server.nfs_port))
+    assert len({partition, through, signed, bind(elsewhere)[1]}) == 4
+    elsewhere.close()
+    assert bind(place.conn(access_point=point))[1] == through
+    nfs4.connect(None, conn=conn).run(putrootfh()).ok()
+
+
+def test_what_a_proxy_may_not_ask_for_is_answered_all_the_same(conn):
+    """Silence would fail the mount."""
+    assert conn.call(nfs4.u32(2, 0), procedure=3, **PROXY) == nfs4.u32(2), "CHANNEL_INIT: AWSFILE_ERR_INVAL"
+    for arguments, options, status in ((b"", {"procedure": 2}, 4), (nfs4.opaque(bytes(17)) * 2, {"procedure": 2}, 4),
+                                       (nfs4.opaque(bytes(16)) + nfs4.opaque(bytes(9)), {"procedure": 2}, 4),
+                                       (b"", {"procedure": 3}, 4), (b"", {"procedure": 1}, 3), (b"", {"procedure": 9}, 3),
+                                       (b"", {"procedure": 2, "version": 2}, 2), (b"", {"program": 400124}, 1)):
+        with pytest.raises(nfs4.RpcError) as error:
+            conn.call(arguments, **{**PROXY, "procedure": 0, **options})
+        assert error.value.args == ("accepted", status), options

@@ -157,7 +157,7 @@ static void procedures_and_programs_other_than_ours_are_refused(void **state)
         uint32_t program, version, procedure;
         int answer;
     } calls[] = { { NFS4_PROGRAM, 4, 0, RPC_SUCCESS }, { NFS4_PROGRAM, 4, 2, RPC_PROC_UNAVAIL },
-        { NFS4_PROGRAM, 3, 0, RPC_PROG_MISMATCH }, { 400123, 1, 2, RPC_PROG_UNAVAIL },
+        { NFS4_PROGRAM, 3, 0, RPC_PROG_MISMATCH }, { 400124, 1, 2, RPC_PROG_UNAVAIL },
         { 100000, 2, 0, RPC_PROG_UNAVAIL } };
     struct harness *h = *state;
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
