@@ -83,6 +83,8 @@ static int pack_fs_options(const struct catalog_fs *fs, json_t *object)
             (json_int_t)replication->created_ms);
         err |= json_object_set_new(object, "replication", pair);
     }
+    if (fs->kms_key[0] != '\0')
+        err |= json_object_set_new(object, "kms_key", json_string(fs->kms_key));
     return err;
 }
 
@@ -263,6 +265,8 @@ static void unpack_fs(const json_t *object, struct catalog_fs *fs, bool *ok)
     codec_take_text(object, "id", fs->id, sizeof fs->id, ok);
     codec_take_text(object, "token", fs->creation_token, sizeof fs->creation_token, ok);
     codec_take_text(object, "zone", fs->zone_name, sizeof fs->zone_name, ok);
+    if (json_object_get(object, "kms_key") != NULL)
+        codec_take_text(object, "kms_key", fs->kms_key, sizeof fs->kms_key, ok);
     fs->state = (enum catalog_state)codec_take_int(object, "state", 0, CATALOG_ERROR, ok);
     fs->performance =
         (enum catalog_performance)codec_take_int(object, "performance", 0, CATALOG_MAX_IO, ok);

@@ -101,6 +101,8 @@ struct catalog_replication {
     int64_t created_ms;
 };
 
+#define CATALOG_KMS_KEY_SIZE 37 /* a UUID, with the NUL */
+
 struct catalog_fs {
     char id[CATALOG_ID_SIZE];
     char creation_token[CATALOG_TOKEN_BYTES];
@@ -114,8 +116,9 @@ struct catalog_fs {
     enum catalog_backup backup;
     struct catalog_lifecycle lifecycle;
     struct catalog_replication replication;
-    int64_t created_ms;  /* since 1970, as all times here */
-    uint64_t size_bytes; /* metered size at the last sample */
+    char kms_key[CATALOG_KMS_KEY_SIZE]; /* the key that encrypts it; "": it is not encrypted */
+    int64_t created_ms;                 /* since 1970, as all times here */
+    uint64_t size_bytes;                /* metered size at the last sample */
     int64_t size_sampled_ms;
     char *policy; /* the file system policy, as it was put: JSON; NULL: none. Owned by the record */
     struct catalog_tags tags;

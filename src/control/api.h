@@ -32,12 +32,14 @@ struct api_error {
     unsigned status;
 };
 
+struct key_store;
 struct worker;
 
 /* What all calls share. */
 struct api_context {
     struct catalog *catalog;
     struct fs_volumes *volumes;
+    struct key_store *keys;
     struct worker *worker;
 };
 

@@ -6,6 +6,7 @@
 #include "control/actions.h"
 #include "control/file_systems.h"
 #include "control/input.h"
+#include "control/kms.h"
 #include "control/render.h"
 #include "control/worker.h"
 
@@ -22,6 +23,9 @@ struct create_fs {
     double mibps;
     const struct catalog_zone *zone; /* NULL: in all zones */
     bool backup;
+    bool encrypted;
+    const char *key; /* KmsKeyId; NULL: the default */
+    char kms_key[KEY_ID_SIZE];
     struct catalog_tags tags; /* moved into the record */
 };
 
@@ -75,28 +79,21 @@ static const struct api_error *take_modes(struct api_call *call, struct create_f
     return check_throughput(call, create->throughput, create->performance, create->mibps);
 }
 
-/* What cannot be had yet is refused: data that is said to be encrypted has to be. A backup policy is a record, as
- * PutBackupPolicy's: EFS has it on unless told otherwise for One Zone file systems. */
+/* A backup policy is a record, as PutBackupPolicy's: EFS has it on unless told otherwise for One Zone file systems. */
 static const struct api_error *take_protection(struct api_call *call, struct create_fs *create)
 {
     const struct input_text key_rule = { "KmsKeyId", false, 1, 2048 };
-    bool encrypted = false;
-    const char *key = NULL;
-    const struct api_error *error = input_bool(call, "Encrypted", &encrypted);
+    const struct api_error *error = input_bool(call, "Encrypted", &create->encrypted);
     if (error == NULL)
         error = input_bool(call, "Backup", &create->backup);
     if (error == NULL)
-        error = input_string(call, &key_rule, &key);
+        error = input_string(call, &key_rule, &create->key);
     if (error != NULL)
         return error;
-    if (key != NULL && !encrypted)
+    if (create->key != NULL && !create->encrypted)
         return api_fail(
             call, API_BAD_REQUEST, "KmsKeyId is valid only if Encrypted is set to true.");
-    if (encrypted)
-        return api_fail(call, API_BAD_REQUEST,
-            "Encryption at rest is not available in this release: create the file system with "
-            "Encrypted set to false, on a disk that is encrypted itself if need be.");
-    return NULL;
+    return create->encrypted ? kms_key_for_file_system(call, create->key, create->kms_key) : NULL;
 }
 
 static const struct api_error *take_zone(struct api_call *call, struct create_fs *create)
@@ -177,6 +174,8 @@ static int make_fs(struct catalog_change *change, void *context)
     fs->provisioned_mibps = create->mibps;
     fs->provisioned_at_ms = create->throughput == CATALOG_PROVISIONED ? call->now_ms : 0;
     fs->backup = create->backup ? CATALOG_BACKUP_ENABLING : CATALOG_BACKUP_NONE;
+    static_assert(sizeof fs->kms_key == sizeof create->kms_key, "both hold the id of a key");
+    memcpy(fs->kms_key, create->kms_key, sizeof fs->kms_key);
     if (create->zone != NULL)
         memcpy(fs->zone_name, create->zone->name, sizeof fs->zone_name);
     fs->tags = create->tags;

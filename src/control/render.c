@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "control/kms.h"
+
 #define OBJECT_METADATA_BYTES 2048 /* per file, directory, link */
 #define ROOT_DATA_BYTES       4096
 
@@ -61,6 +63,11 @@ static int add_optional_fs_members(
     const char *name = catalog_tags_find(&fs->tags, "Name");
     if (name != NULL)
         err |= add(object, "Name", json_string(name));
+    if (fs->kms_key[0] != '\0') {
+        char arn[KMS_ARN_SIZE];
+        kms_key_arn(call, fs->kms_key, arn);
+        err |= add(object, "KmsKeyId", json_string(arn));
+    }
     if (fs->throughput == CATALOG_PROVISIONED)
         err |= add(object, "ProvisionedThroughputInMibps", json_real(fs->provisioned_mibps));
     if (fs->zone_name[0] != '\0') {
@@ -91,8 +98,9 @@ json_t *render_fs(const struct api_call *call, const struct catalog_fs *fs)
         catalog_state_name(fs->state), "NumberOfMountTargets",
         (json_int_t)catalog_mount_target_count(catalog, fs->id), "SizeInBytes",
         render_size(call, fs), "PerformanceMode", catalog_performance_name(fs->performance),
-        "Encrypted", 0, "ThroughputMode", catalog_throughput_name(fs->throughput),
-        "FileSystemProtection", "ReplicationOverwriteProtection", protection_name(fs), "Tags",
+        "Encrypted", fs->kms_key[0] != '\0', "ThroughputMode",
+        catalog_throughput_name(fs->throughput), "FileSystemProtection",
+        "ReplicationOverwriteProtection", protection_name(fs), "Tags",
         render_tags(&fs->tags, 0, SIZE_MAX));
     if (object != NULL && add_optional_fs_members(call, fs, object) < 0) {
         json_decref(object);

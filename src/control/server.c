@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "control/authorize.h"
+#include "control/kms.h"
 #include "control/query_service.h"
 #include "control/target_service.h"
 #include "http/server.h"
@@ -392,6 +393,7 @@ int control_server_new(const struct control_options *options, struct control_ser
     server->options = *options;
     server->context.catalog = options->catalog;
     server->context.volumes = options->volumes;
+    server->context.keys = options->keys;
     int err =
         worker_new(options->catalog, options->volumes, &options->hooks, &server->context.worker);
     if (err < 0) {
@@ -427,6 +429,12 @@ int control_server_start(struct control_server *server, char *reason)
     if (err < 0)
         http_server_explain(err, &options->address, reason, CATALOG_REASON_SIZE);
     return err;
+}
+
+void control_server_tick(struct control_server *server, int64_t now_ms)
+{
+    if (key_store_tick(server->context.keys, now_ms))
+        kms_tell(&server->context, NULL);
 }
 
 uint16_t control_server_port(const struct control_server *server)

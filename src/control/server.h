@@ -13,9 +13,12 @@
 #include "control/worker.h"
 #include "fs/volumes.h"
 
+struct key_store;
+
 struct control_options {
     struct catalog *catalog;         /* borrowed */
     struct fs_volumes *volumes;      /* borrowed */
+    struct key_store *keys;          /* borrowed */
     struct sockaddr_storage address; /* of the HTTP port; port 0: any, see control_server_port() */
     unsigned thread_count;           /* 0: the default, 4 */
     unsigned connection_count_max;   /* 0: the default, 1024; half of them from one address */
@@ -33,6 +36,8 @@ MUST_CHECK int control_server_new(
 /* Starts the worker, which first goes on where a crash stopped, and listens. On failure `reason` (of
  * CATALOG_REASON_SIZE bytes) says in a sentence why, and what to do. Errors: as http_server_new(). */
 MUST_CHECK int control_server_start(struct control_server *server, char *reason);
+/* What time does to keys: called now and then. */
+void control_server_tick(struct control_server *server, int64_t now_ms);
 uint16_t control_server_port(const struct control_server *server);
 /* Accepts no more; waits, at most `timeout_ms`, until the running requests are answered. */
 void control_server_drain(struct control_server *server, uint64_t timeout_ms);

@@ -146,7 +146,12 @@ static int make_available(struct worker *worker, const char *id,
 
 static int create_fs(struct worker *worker, const char *id)
 {
-    int err = fs_volumes_create(worker->volumes, id, NULL);
+    char kms_key[CATALOG_KMS_KEY_SIZE] = "";
+    const struct catalog_fs *record = catalog_fs_get(worker->catalog, id);
+    if (record != NULL)
+        memcpy(kms_key, record->kms_key, sizeof kms_key);
+    catalog_fs_put(record);
+    int err = fs_volumes_create(worker->volumes, id, kms_key[0] != '\0' ? kms_key : NULL);
     if (err < 0)
         return err;
     err = make_available(worker, id, move_fs);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "auth/credentials.h"
+#include "auth/key_store.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -33,6 +34,7 @@ struct service {
     struct pool *pool;
     struct reactor *reactors[REACTORS_MAX];
     unsigned reactor_count;
+    struct key_store *keys;
     struct engine *engine;
     struct fs_volumes *volumes;
     struct catalog *catalog;
@@ -77,6 +79,16 @@ static int start_threads(struct service *service, struct problem *out_problem)
     return err;
 }
 
+static int start_keys(struct service *service, struct problem *out_problem)
+{
+    char reason[KEY_STORE_REASON];
+    int err =
+        key_store_open(service->dir->fd, service->options->keys_master, reason, &service->keys);
+    if (err < 0)
+        problem_set_reason(out_problem, reason);
+    return err;
+}
+
 static int start_storage(struct service *service, struct problem *out_problem)
 {
     const struct options *options = service->options;
@@ -93,6 +105,7 @@ static int start_storage(struct service *service, struct problem *out_problem)
                 .write_buffer_bytes = options->engine_write_buffer,
                 .reserve_bytes = options->engine_reserve,
                 .dirty_age_ms = (uint32_t)options->engine_dirty_age * 1000,
+                .keeper = key_store_keeper(service->keys),
             },
             &service->engine);
     }
@@ -275,6 +288,7 @@ static int start_control(struct service *service, struct problem *out_problem)
     struct control_options options = {
         .catalog = service->catalog,
         .volumes = service->volumes,
+        .keys = service->keys,
         .hooks = { .context = service,
             .forget_fs = forget_fs,
             .forget_mount_target = forget_mount_target },
@@ -304,6 +318,8 @@ int service_start(const struct options *options, const struct data_dir *dir,
     service->dir = dir;
     int err = start_threads(service, out_problem);
     if (err == 0)
+        err = start_keys(service, out_problem);
+    if (err == 0)
         err = start_storage(service, out_problem);
     if (err == 0)
         err = start_catalog(service, out_problem);
@@ -330,6 +346,7 @@ void service_tick(struct service *service)
     rpc_server_tick(service->rpc, now_ms);
     certificates_tick(service->certificates);
     names_tick(service->names);
+    control_server_tick(service->control, clock_wall().seconds * 1000);
     metrics_set(METRIC_RPC_CONNECTIONS, rpc_server_conn_count(service->rpc));
 }
 
@@ -350,6 +367,7 @@ void service_stop(struct service *service, uint64_t wait_ms)
     ca_close(service->ca);
     fs_volumes_free(service->volumes);
     engine_free(service->engine);
+    key_store_close(service->keys);
     catalog_close(service->catalog);
     pool_free(service->pool); /* a thread of it may still be waking a reactor */
     for (unsigned i = 0; i < service->reactor_count; i++)

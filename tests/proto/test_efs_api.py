@@ -123,7 +123,7 @@ def test_a_used_token_names_the_file_system_that_has_it(efs):
     (dict(ThroughputMode="provisioned", ProvisionedThroughputInMibps=5000.0), "ThroughputLimitExceeded"),
     (dict(ThroughputMode="elastic", PerformanceMode="maxIO"), "BadRequest"),
     (dict(KmsKeyId="alias/aws/elasticfilesystem"), "BadRequest"),
-    (dict(Encrypted=True), "BadRequest"),
+    (dict(Encrypted=True, KmsKeyId="alias/nobodys"), "BadRequest"),
     (dict(AvailabilityZoneName="mars-1a"), "UnsupportedAvailabilityZone"),
     (dict(AvailabilityZoneName="us-east-1a", PerformanceMode="maxIO"), "BadRequest"),
     (dict(Tags=[{"Key": "aws:x", "Value": ""}]), "BadRequest"),

@@ -77,6 +77,7 @@ static void forget_mount_target(void *context, const char *mount_target_id, stru
 static void start_server(struct control_fixture *fixture)
 {
     char reason[CATALOG_REASON_SIZE] = "";
+    char key_reason[KEY_STORE_REASON] = "";
     char path[160];
     (void)snprintf(path, sizeof path, "%s/catalog", fixture->directory);
     const struct catalog_options catalog_options = {
@@ -94,11 +95,14 @@ static void start_server(struct control_fixture *fixture)
         .close = provider_close,
         .destroy = provider_destroy,
         .rekey = provider_rekey };
+    if (key_store_open(fixture->dir_fd, NULL, key_reason, &fixture->keys) < 0)
+        die("key store", key_reason);
     if (fs_volumes_new(&fixture->provider, &fixture->volumes) < 0)
         die("volumes", "not made");
     struct control_options options = {
         .catalog = fixture->catalog,
         .volumes = fixture->volumes,
+        .keys = fixture->keys,
         .hooks = { .context = fixture,
             .forget_fs = forget_fs,
             .forget_mount_target = forget_mount_target },
@@ -131,6 +135,7 @@ void fixture_pause(struct control_fixture *fixture)
     control_server_drain(fixture->server, 5000);
     control_server_free(fixture->server);
     fs_volumes_free(fixture->volumes);
+    key_store_close(fixture->keys);
     catalog_close(fixture->catalog);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "auth/credentials.h"
+#include "auth/key_store.h"
 #include "control/server.h"
 
 struct control_fixture {
@@ -14,6 +15,7 @@ struct control_fixture {
     uint16_t port;
     struct catalog *catalog;
     struct fs_volumes *volumes;
+    struct key_store *keys;
     struct fs_provider provider;
     struct control_server *server;
     struct credentials admin;

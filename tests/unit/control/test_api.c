@@ -136,7 +136,7 @@ static void wrong_input_has_the_errors_of_efs(void **state)
             "BadRequest" },
         { "POST", "/file-systems", "{\"CreationToken\":\"a\",\"Encrypted\":\"yes\"}", 400,
             "BadRequest" },
-        { "POST", "/file-systems", "{\"CreationToken\":\"a\",\"Encrypted\":true}", 400,
+        { "POST", "/file-systems", "{\"CreationToken\":\"a\",\"KmsKeyId\":\"alias/x\"}", 400,
             "BadRequest" },
         { "POST", "/file-systems",
             "{\"CreationToken\":\"a\",\"ThroughputMode\":\"provisioned\","
