@@ -4,7 +4,7 @@
     tests/bench/run.py --build build --name first
 
 Both servers run on loopback, each in a directory of its own under --directory (a file system with
-handles, as ext4 or xfs; not tmpfs). Results go to tests/bench/results/<date>-<name>.json and .md.
+handles, as ext4 or xfs; not tmpfs). `--servers encrypted,shoald` measures what encryption at rest costs. Results go to tests/bench/results/<date>-<name>.json and .md.
 Every answer is checked by shoal-bench; one wrong one makes this exit with 1. Ganesha needs root.
 """
 
@@ -50,6 +50,17 @@ class Shoald:
         self.server.close()
 
 
+class Encrypted(Shoald):
+    """The same daemon, with an encrypted file system."""
+
+    name = "encrypted"
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        _, address = self.server.create_file_system(CreationToken="bench", Encrypted=True)
+        self.address = f"{address}:{self.server.nfs_port}"
+
+
 class Ganesha:
     """Debian's nfs-ganesha over the local file system; it answers before metadata is durable."""
 
@@ -65,7 +76,7 @@ class Ganesha:
         self.server.close()
 
 
-SERVERS = {kind.name: kind for kind in (Shoald, Ganesha)}
+SERVERS = {kind.name: kind for kind in (Shoald, Encrypted, Ganesha)}
 
 
 def parse_arguments():
