@@ -155,8 +155,10 @@ void kms_tell(const struct api_context *context, const char *key_id)
                            fs->state != CATALOG_DELETING &&
                            (key_id == NULL || strcmp(fs->kms_key, key_id) == 0);
             /* What it means the backend logs; a file system that is just being deleted needs no key. */
-            if (is_told)
-                (void)!fs_volumes_rekey(context->volumes, fs->id);
+            if (is_told) {
+                int err = fs_volumes_rekey(context->volumes, fs->id);
+                (void)err;
+            }
             memcpy(after_id, fs->id, sizeof after_id);
             catalog_fs_put(fs);
         }

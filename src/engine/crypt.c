@@ -1,5 +1,5 @@
 /*
- * engine/crypt.c - sealing with the keys of one file system, by OpenSSL (room: engine).
+ * engine/crypt.c - sealing with the keys of one file system (room: engine).
  *
  * Setting up a key costs as much as sealing some hundred bytes, so contexts that have theirs are kept, a few for each
  * file system: as many as there were ever threads at it at once. One is used by one thread at a time.
@@ -7,21 +7,23 @@
 #include "engine/crypt.h"
 
 #include <openssl/core_names.h>
-#include <openssl/evp.h>
+#include <openssl/crypto.h>
 #include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/lock.h"
 #include "base/random.h"
+#include "engine/gcm.h"
 
 #define KEY_BYTES 32u
 
 struct crypt_context {
     struct crypt_context *next;
-    EVP_CIPHER_CTX *block;
-    EVP_CIPHER_CTX *value;
+    struct gcm *block;
+    struct gcm *value;
     uint8_t *bounce;
 };
 
@@ -47,6 +49,7 @@ static int derive(const uint8_t *data_key, const char *purpose, uint8_t *out, si
     size_t info_size = strlen(purpose);
     assert(info_size < sizeof info);
     memcpy(key, data_key, sizeof key);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): its size is told
     memcpy(info, purpose, info_size);
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
@@ -88,8 +91,8 @@ int crypt_new(
 
 static void context_free(struct crypt_context *context)
 {
-    EVP_CIPHER_CTX_free(context->block); /* wipes the key */
-    EVP_CIPHER_CTX_free(context->value);
+    gcm_free(context->block);
+    gcm_free(context->value);
     free(context->bounce);
     free(context);
 }
@@ -128,15 +131,6 @@ uint64_t crypt_salt(void)
     return random_u64() & CRYPT_SALT_MASK;
 }
 
-static EVP_CIPHER_CTX *cipher_new(const uint8_t *key)
-{
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    if (cipher != NULL && EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, NULL) == 1)
-        return cipher;
-    EVP_CIPHER_CTX_free(cipher);
-    return NULL;
-}
-
 int crypt_context_get(struct crypt *crypt, struct crypt_context **out_context)
 {
     mutex_lock(&crypt->lock);
@@ -148,10 +142,9 @@ int crypt_context_get(struct crypt *crypt, struct crypt_context **out_context)
         context = calloc(1, sizeof *context);
         if (context == NULL)
             return -ENOMEM;
-        context->block = cipher_new(crypt->block_key);
-        context->value = cipher_new(crypt->value_key);
         context->bounce = malloc(CRYPT_BOUNCE_BYTES);
-        if (context->block == NULL || context->value == NULL || context->bounce == NULL) {
+        if (context->bounce == NULL || gcm_new(crypt->block_key, &context->block) < 0 ||
+            gcm_new(crypt->value_key, &context->value) < 0) {
             context_free(context);
             return -ENOMEM;
         }
@@ -182,52 +175,12 @@ static void make_nonce(uint64_t number, uint64_t salt, uint8_t out[CRYPT_NONCE_B
     store_be32(out + 8, (uint32_t)salt);
 }
 
-/* Sealing takes no memory once the key is set, so it cannot fail but by a mistake of ours. */
-static void seal(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, struct slice extra,
-    struct slice from, uint8_t *to)
-{
-    int done = 0;
-    bool is_good = EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, nonce) == 1;
-    if (extra.size > 0)
-        is_good =
-            is_good && EVP_EncryptUpdate(cipher, NULL, &done, extra.data, (int)extra.size) == 1;
-    if (from.size > 0)
-        is_good = is_good && EVP_EncryptUpdate(cipher, to, &done, from.data, (int)from.size) == 1;
-    is_good = is_good && EVP_EncryptFinal_ex(cipher, to + from.size, &done) == 1;
-    assert(is_good);
-}
-
-static void take_tag(EVP_CIPHER_CTX *cipher, uint8_t *out_tag)
-{
-    bool is_good =
-        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, CRYPT_TAG_BYTES, out_tag) == 1;
-    assert(is_good);
-}
-
-static bool open_sealed(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, struct slice extra,
-    struct slice from, uint8_t *to, const uint8_t *tag)
-{
-    int done = 0;
-    uint8_t expected[CRYPT_TAG_BYTES];
-    memcpy(expected, tag, sizeof expected);
-    bool is_good =
-        EVP_DecryptInit_ex(cipher, NULL, NULL, NULL, nonce) == 1 &&
-        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, CRYPT_TAG_BYTES, expected) == 1;
-    if (extra.size > 0)
-        is_good =
-            is_good && EVP_DecryptUpdate(cipher, NULL, &done, extra.data, (int)extra.size) == 1;
-    if (from.size > 0)
-        is_good = is_good && EVP_DecryptUpdate(cipher, to, &done, from.data, (int)from.size) == 1;
-    return is_good && EVP_DecryptFinal_ex(cipher, to + from.size, &done) == 1;
-}
-
 void crypt_block_seal(struct crypt_context *context, uint64_t address, uint64_t salt,
     const uint8_t *bytes, uint8_t *out, uint8_t out_tag[CRYPT_TAG_BYTES])
 {
     uint8_t nonce[CRYPT_NONCE_BYTES];
     make_nonce(address, salt, nonce);
-    seal(context->block, nonce, slice_of(NULL, 0), slice_of(bytes, BLOCK_BYTES), out);
-    take_tag(context->block, out_tag);
+    gcm_seal(context->block, nonce, slice_of(NULL, 0), slice_of(bytes, BLOCK_BYTES), out, out_tag);
 }
 
 bool crypt_block_open(struct crypt_context *context, uint64_t address, uint64_t salt,
@@ -235,7 +188,7 @@ bool crypt_block_open(struct crypt_context *context, uint64_t address, uint64_t 
 {
     uint8_t nonce[CRYPT_NONCE_BYTES];
     make_nonce(address, salt, nonce);
-    return open_sealed(
+    return gcm_open(
         context->block, nonce, slice_of(NULL, 0), slice_of(bytes, BLOCK_BYTES), bytes, tag);
 }
 
@@ -244,8 +197,8 @@ void crypt_value_seal(struct crypt *crypt, struct crypt_context *context, struct
 {
     uint64_t number = atomic_fetch_add_explicit(&crypt->number_next, 1, memory_order_relaxed);
     make_nonce(number, crypt->value_salt, out);
-    seal(context->value, out, key, value, out + CRYPT_NONCE_BYTES);
-    take_tag(context->value, out + CRYPT_NONCE_BYTES + value.size);
+    uint8_t *sealed = out + CRYPT_NONCE_BYTES;
+    gcm_seal(context->value, out, key, value, sealed, sealed + value.size);
 }
 
 int crypt_value_open(struct crypt *crypt, struct slice key, struct slice sealed, uint8_t *out)
@@ -258,7 +211,7 @@ int crypt_value_open(struct crypt *crypt, struct slice key, struct slice sealed,
     size_t size = sealed.size - CRYPT_VALUE_BYTES;
     const uint8_t *from = sealed.data + CRYPT_NONCE_BYTES;
     bool is_good =
-        open_sealed(context->value, sealed.data, key, slice_of(from, size), out, from + size);
+        gcm_open(context->value, sealed.data, key, slice_of(from, size), out, from + size);
     crypt_context_put(crypt, context);
     return is_good ? 0 : -EBADMSG;
 }

@@ -1,6 +1,7 @@
 /* Encrypted file systems: what the files of the directory hold, and what happens without the key. */
 #include <dirent.h>
 #include <ftw.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "engine/crypt.h"
+#include "engine/gcm.h"
 #include "fixture.h"
 
 #include <cmocka.h>
@@ -365,6 +367,49 @@ static void what_was_sealed_opens_only_as_it_was(void **state)
     crypt_free(other);
 }
 
+/* AES-256-GCM by OpenSSL: what the library that is faster here must agree with. */
+static void seal_by_openssl(const uint8_t *key, const uint8_t *nonce, struct slice extra,
+    struct slice from, uint8_t *to, uint8_t *tag)
+{
+    int done;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    assert_int_equal(EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, nonce), 1);
+    assert_int_equal(EVP_EncryptUpdate(cipher, NULL, &done, extra.data, (int)extra.size), 1);
+    assert_int_equal(EVP_EncryptUpdate(cipher, to, &done, from.data, (int)from.size), 1);
+    assert_int_equal(EVP_EncryptFinal_ex(cipher, to + from.size, &done), 1);
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_BYTES, tag), 1);
+    EVP_CIPHER_CTX_free(cipher);
+}
+
+static void both_libraries_give_the_same_bytes(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 1, 15, 16, 17, 81, 255, 256, 1000, 4095, 4096 };
+    uint8_t key[GCM_KEY_BYTES];
+    uint8_t nonce[GCM_NONCE_BYTES];
+    uint8_t sealed[4096];
+    uint8_t expected[4096];
+    uint8_t tag[GCM_TAG_BYTES];
+    uint8_t expected_tag[GCM_TAG_BYTES];
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        struct gcm *gcm;
+        struct slice from = slice_of(big + i, sizes[i]);
+        struct slice extra = slice_of(big, 1 + 3 * i);
+        memset(key, (int)i + 1, sizeof key);
+        memset(nonce, (int)i + 7, sizeof nonce);
+        assert_int_equal(gcm_new(key, &gcm), 0);
+        gcm_seal(gcm, nonce, extra, from, sealed, tag);
+        seal_by_openssl(key, nonce, extra, from, expected, expected_tag);
+        assert_memory_equal(sealed, expected, sizes[i]);
+        assert_memory_equal(tag, expected_tag, sizeof tag);
+        assert_true(gcm_open(gcm, nonce, extra, slice_of(sealed, sizes[i]), sealed, tag));
+        assert_memory_equal(sealed, from.data, sizes[i]);
+        tag[i] ^= 1;
+        assert_false(gcm_open(gcm, nonce, extra, slice_of(expected, sizes[i]), sealed, tag));
+        gcm_free(gcm);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rotated_key_wraps_again_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_restored_copy_never_seals_with_the_same_nonces, setup, teardown),
+        cmocka_unit_test_setup_teardown(both_libraries_give_the_same_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_sealed_opens_only_as_it_was, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
