@@ -1,6 +1,6 @@
 /*
  * nfs/face.h - what a file system looks like to one kind of client: an NFS server of its own for each access point and
- * each principal.
+ * each principal, and for who is anonymous over TLS.
  *
  * Linux takes two mounts for one server when server owner and client id are the same, and then sends the second mount's
  * requests down the first one's connection: through another access point, as somebody else. So each face has clients,

@@ -302,15 +302,23 @@ static int find_file_system(const struct nfs_server *server, const struct nfs_co
     return text_copy(out_fs_id, FS_ID_SIZE, conn->identity->fs_id) < 0 ? -ENOENT : 0;
 }
 
-/* Which of the volume's servers the client's certificate leads to. */
+/* Anonymous over TLS is not anonymous without: else Linux would send a mount's requests, that were to be encrypted, down the
+ * plain connection of another mount. No principal is named so. */
+#define OVER_TLS "over TLS"
+
+/* Which of the volume's servers the connection, and the client's certificate, lead to. */
 static int find_face(
     const struct nfs_conn *conn, struct nfs_volume *volume, struct nfs_face **out_face)
 {
     const struct mount_identity *identity = conn->identity;
+    const char *principal = identity != NULL ? mount_identity_name(identity) : "";
+    if (principal[0] == '\0' && conn->rpc->is_secure)
+        principal = OVER_TLS;
     *out_face = volume->plain;
-    if (identity == NULL)
+    if (principal[0] == '\0' && identity == NULL)
         return 0;
-    return nfs_face_get(volume, identity->access_point_id, mount_identity_name(identity), out_face);
+    return nfs_face_get(
+        volume, identity != NULL ? identity->access_point_id : "", principal, out_face);
 }
 
 static void bind_volume(struct nfs_conn *conn, struct nfs_volume *volume, struct nfs_face *face)
