@@ -67,6 +67,12 @@ xdr-show: setup $(BUILD)/build.ninja ## prints the generated XDR declarations
 install: setup $(BUILD)/build.ninja ## installs shoald, shoal and their man pages below /usr/local
 	meson install -C $(BUILD)
 
+.PHONY: deb
+deb: setup $(BUILD)/build.ninja ## builds the Debian package into build/deb
+	tools/setup.sh package
+	ninja -C $(BUILD)
+	packaging/build-deb.sh $(BUILD) $(BUILD)/deb
+
 .PHONY: wheel
 wheel: setup $(BUILD)/build.ninja ## builds the Python package, with the data layer's library inside, into build/wheel
 	tools/setup.sh test

@@ -82,7 +82,8 @@ def shoald(version):
         lines += item(term, text)
     lines += [".SH ENVIRONMENT"]
     lines += item("SHOAL_SECTION_KEY", "Any option of shoald.conf(5), such as SHOAL_NFS_PORT.")
-    lines += item("NOTIFY_SOCKET", "Told READY=1 and STOPPING=1, for Type=notify units of systemd.")
+    lines += item("NOTIFY_SOCKET", "Told READY=1, a STATUS, and STOPPING=1, for Type=notify units of systemd.")
+    lines += item("WATCHDOG_USEC", "Where a manager sets it, it is told WATCHDOG=1 once a second.")
     return lines + [".SH SEE ALSO", "shoal(1), shoald.conf(5)"]
 
 

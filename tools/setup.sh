@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that building, running or testing needs: tools/setup.sh [--check] build|run|test|bench...
+# Installs the Debian packages that building, running or testing needs: tools/setup.sh [--check] build|run|test|package|bench...
 # Quick when nothing is missing. With --check it installs nothing: it lists what is missing and fails.
 set -euo pipefail
 
@@ -14,7 +14,9 @@ run_packages=(diffutils findutils)
 # For `make check` and `make test`: tools, then the clients of the end-to-end tests.
 test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3-pytest shellcheck
   python3-boto3 python3-venv awscli user-mode-linux busybox-static nfs-common iproute2 socat util-linux
-  git make bind9-dnsutils dnsmasq-base unbound fish zsh sqlite3 fio strace curl procps xz-utils postgresql pgbouncer openssl)
+  git make dpkg-dev docker-compose python3-yaml bind9-dnsutils dnsmasq-base unbound fish zsh sqlite3 fio strace curl procps xz-utils postgresql pgbouncer openssl)
+# For `make deb`.
+package_packages=(dpkg-dev)
 # For `make bench`: the server that ours is compared with.
 bench_packages=(nfs-ganesha nfs-ganesha-vfs)
 
@@ -25,9 +27,10 @@ for word in "$@"; do
     --check) check_only=true ;;
     build) wanted+=("${build_packages[@]}") ;;
     run) wanted+=("${run_packages[@]}") ;;
+    package) wanted+=("${package_packages[@]}") ;;
     bench) wanted+=("${bench_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
-    *) echo "tools/setup.sh: unknown word '$word' (build, run, test, bench, --check)" >&2; exit 2 ;;
+    *) echo "tools/setup.sh: unknown word '$word' (build, run, test, package, bench, --check)" >&2; exit 2 ;;
   esac
 done
 

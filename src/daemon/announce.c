@@ -4,6 +4,7 @@
 #include "daemon/announce.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -99,4 +100,17 @@ void announce_notify(const char *state)
         LOG_WARN("the service manager cannot be told", "error=%s", strerrorname_np(errno));
     if (fd >= 0)
         (void)close(fd);
+}
+
+/* sd_watchdog_enabled(3): WATCHDOG_PID, where it is set, says whom it is for. */
+void announce_alive(void)
+{
+    // NOLINTBEGIN(concurrency-mt-unsafe): nobody sets them
+    const char *period = getenv("WATCHDOG_USEC");
+    const char *pid = getenv("WATCHDOG_PID");
+    // NOLINTEND(concurrency-mt-unsafe)
+    char own_pid[24];
+    (void)snprintf(own_pid, sizeof own_pid, "%d", (int)getpid());
+    if (period != NULL && (pid == NULL || strcmp(pid, own_pid) == 0))
+        announce_notify("WATCHDOG=1");
 }

@@ -25,3 +25,6 @@ void announce_remove(int dir_fd);
 /* Sends `state`, such as "READY=1", to the service manager named by NOTIFY_SOCKET; without one does
  * nothing. */
 void announce_notify(const char *state);
+/* Tells a manager that watches us (WATCHDOG_USEC) that the main thread goes on; call it at least twice in that time. Without one
+ * does nothing. */
+void announce_alive(void);

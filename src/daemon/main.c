@@ -70,6 +70,7 @@ static void serve(struct service *service, struct options *options,
         if (number == SIGHUP)
             reload(options, source);
         service_tick(service);
+        announce_alive(); /* the tick has asked the threads that answer at once */
     }
 }
 
@@ -89,15 +90,21 @@ static int announce(
         SHOAL_VERSION);
     struct endpoint_list dns;
     service_dns_listening(service, &dns);
-    announce_notify("READY=1");
-    return announce_write(dir->fd, &(struct announcement){ .endpoint = endpoint,
-                                       .region = options->node_region,
-                                       .account_id = options->node_account,
-                                       .control_port = service_control_port(service),
-                                       .nfs_port = service_nfs_port(service),
-                                       .network = service_network(service),
-                                       .suffix = options->node_suffix,
-                                       .dns = &dns });
+    int err = announce_write(dir->fd, &(struct announcement){ .endpoint = endpoint,
+                                          .region = options->node_region,
+                                          .account_id = options->node_account,
+                                          .control_port = service_control_port(service),
+                                          .nfs_port = service_nfs_port(service),
+                                          .network = service_network(service),
+                                          .suffix = options->node_suffix,
+                                          .dns = &dns });
+    if (err == 0) {
+        char state[160];
+        (void)snprintf(state, sizeof state, "READY=1\nSTATUS=Serving %s and NFS port %u", endpoint,
+            service_nfs_port(service));
+        announce_notify(state);
+    }
+    return err;
 }
 
 static int run(struct options *options, const struct options_source *source)
