@@ -187,9 +187,6 @@ const struct api_error *kms_key_for_file_system(
         return api_fail(call, API_BAD_REQUEST, "The KMS key '%.256s' does not exist.", name);
     if (err == -EKEYREVOKED || (err == 0 && !info.is_usable))
         return api_fail(call, API_BAD_REQUEST,
-            "The KMS key '%.256s' cannot be used: it is disabled or pending deletion, or the "
-            "node's master "
-            "key is missing.",
-            name);
+            "The KMS key '%.256s' is disabled, pending deletion, or without its master key.", name);
     return err < 0 ? api_internal_error(call, err) : NULL;
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/sys.h"
+#include "metrics/metrics.h"
 
 #define FILE_NAME     "key"
 #define FILE_SIZE_MAX (64u + 2 * FS_WRAPPED_KEY_BYTES)
@@ -106,6 +107,7 @@ static int unwrap(const struct key_place *place, uint8_t *out_data_key)
         result = keeper->unwrap(keeper->context, slice_of(wrapped, size),
             slice_of(place->uuid, UUID_BYTES), key_id, out_data_key);
     if (result < 0) {
+        metrics_add(METRIC_ENGINE_KEY_FAILURES, 0, 1);
         LOG_WARN("the key of an encrypted file system cannot be used", "fs=%s key=%s error=%d",
             place->fs_id, key_id, result);
         return result;

@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import urllib.request
 
 import botocore.exceptions
 import botocore.session
@@ -292,6 +293,8 @@ def test_a_disabled_key_stops_io_and_an_enabled_one_brings_it_back(own_server):
         assert mounted.status_of_read(session, fh) == NFS4ERR_IO
         assert session.run(putfh(fh), getattr_(nfs4.SIZE)).status == NFS4ERR_IO
         assert "its key cannot be used" in own_server.log()
+        with urllib.request.urlopen(own_server.endpoint + "/metrics") as answer:
+            assert re.search(rb"^shoal_engine_key_failures_total [1-9]", answer.read(), re.M)
         mounted.kms.enable_key(KeyId=mounted.key)
         assert session.run(putfh(fh), read(nfs4.BYPASS, 0, 100)).ok().last.data == SECRET
         mounted.kms.schedule_key_deletion(KeyId=mounted.key, PendingWindowInDays=7)
