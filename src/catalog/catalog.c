@@ -12,7 +12,8 @@
 #include "base/text.h"
 #include "catalog/internal.h"
 
-#define FORMAT_VERSION 2 /* docs/formats/catalog.md */
+#define FORMAT_VERSION 3 /* docs/formats/catalog.md */
+#define FORMAT_OF_NETS 3 /* the first that has records of the network */
 #define EACH_PAGE      64
 
 /* On disk, beside the letters of codec.c. */
@@ -101,11 +102,45 @@ static int put_format(struct catalog *catalog, struct catalog_batch *batch)
     return 0;
 }
 
+struct network_records {
+    struct catalog *catalog;
+    struct catalog_batch *batch;
+};
+
+static int put_network_record(void *context, struct entry *entry)
+{
+    const struct network_records *records = context;
+    char key[1 + CATALOG_ID_SIZE];
+    char *text = NULL;
+    int err = codec_encode(entry, &text);
+    if (err < 0) {
+        entry_unref(entry);
+        return err;
+    }
+    (void)snprintf(key, sizeof key, "%c%s", codec_letter(entry->kind), entry_id(entry));
+    catalog_batch_put(records->batch, slice_str(key), slice_str(text));
+    free(text);
+    struct tables *tables = records->catalog->tables;
+    rwlock_write_lock(&tables->lock);
+    tables_insert(tables, entry); /* nobody reads yet: when the batch fails, opening fails */
+    rwlock_write_unlock(&tables->lock);
+    return 0;
+}
+
+/* Puts the records of the default network, and shows them. */
+static int put_network(struct catalog *catalog, struct catalog_batch *batch)
+{
+    struct network_records records = { .catalog = catalog, .batch = batch };
+    return network_make_records(&catalog->network, put_network_record, &records);
+}
+
 /* Makes a catalog of an earlier format one of this format. */
-static int upgrade(struct catalog *catalog)
+static int upgrade(struct catalog *catalog, int64_t format)
 {
     struct catalog_batch *batch = catalog_batch_new();
     int err = put_format(catalog, batch);
+    if (err == 0 && format < FORMAT_OF_NETS)
+        err = put_network(catalog, batch);
     if (err == 0)
         err = catalog_store_write(catalog->store, batch);
     catalog_batch_free(batch);
@@ -128,6 +163,8 @@ static int make_new(struct catalog *catalog, const struct catalog_options *optio
     struct catalog_batch *batch = catalog_batch_new();
     catalog_batch_put(batch, slice_str(NETWORK_KEY), slice_str(network));
     err = put_format(catalog, batch);
+    if (err == 0)
+        err = put_network(catalog, batch);
     if (err == 0)
         err = catalog_store_write(catalog->store, batch);
     catalog_batch_free(batch);
@@ -176,7 +213,7 @@ static int load(struct catalog *catalog, const struct catalog_options *options, 
     count_access_points(catalog->tables);
     if (loader.format == FORMAT_VERSION && catalog->has_session_secret)
         return 0;
-    err = upgrade(catalog);
+    err = upgrade(catalog, loader.format);
     if (err < 0)
         (void)snprintf(reason, CATALOG_REASON_SIZE,
             "cannot bring the catalog %s to format %d: is the disk full?", options->path,
@@ -250,6 +287,7 @@ void catalog_close(struct catalog *catalog)
         drop_all(catalog->tables, ENTRY_FS, TABLE_FS);
         drop_all(catalog->tables, ENTRY_KEY, TABLE_KEY);
         drop_all(catalog->tables, ENTRY_IDENTITY, TABLE_IDENTITY);
+        drop_all(catalog->tables, ENTRY_NET, TABLE_NET);
     }
     explicit_bzero(catalog->session_secret, sizeof catalog->session_secret);
     catalog_store_close(catalog->store);

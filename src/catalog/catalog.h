@@ -30,6 +30,10 @@ struct catalog_export {
  * few hundred ns. */
 MUST_CHECK int catalog_find_export(
     const struct catalog *catalog, struct in_addr address, struct catalog_export *out_export);
+/* Whether the security groups of the mount target at `local` let this peer in (guard.c); an address without a mount
+ * target has none that could refuse. A microsecond or two. */
+bool catalog_admits(
+    const struct catalog *catalog, struct in_addr local, const struct sockaddr_storage *from);
 /* Whether the file system exists and is `available`: 0, or -ENOENT. */
 MUST_CHECK int catalog_check_fs(const struct catalog *catalog, const char *fs_id);
 /* How a file system behaves over NFS. */

@@ -309,6 +309,29 @@ int catalog_edit_identity(
     return err;
 }
 
+int catalog_add_net(struct catalog_change *change, struct catalog_net **out_net)
+{
+    struct entry *entry;
+    int err = add(change, ENTRY_NET, &entry);
+    if (err == 0)
+        *out_net = &entry->net;
+    return err;
+}
+
+int catalog_edit_net(struct catalog_change *change, const char *id, struct catalog_net **out_net)
+{
+    struct entry *entry;
+    int err = edit(change, ENTRY_NET, id, &entry);
+    if (err == 0)
+        *out_net = &entry->net;
+    return err;
+}
+
+int catalog_remove_net(struct catalog_change *change, const char *id)
+{
+    return drop(change, ENTRY_NET, id);
+}
+
 int catalog_remove_identity(struct catalog_change *change, const char *id)
 {
     return drop(change, ENTRY_IDENTITY, id);

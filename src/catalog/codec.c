@@ -19,6 +19,7 @@ static const char letters[ENTRY_KIND_COUNT] = {
     [ENTRY_ACCESS_POINT] = 'a',
     [ENTRY_KEY] = 'k',
     [ENTRY_IDENTITY] = 'i',
+    [ENTRY_NET] = 'p',
 };
 
 char codec_letter(enum entry_kind kind)
@@ -168,6 +169,8 @@ int codec_encode(const struct entry *entry, char **out_text)
         return finish(pack_key(&entry->key), out_text);
     case ENTRY_IDENTITY:
         return finish(identity_pack(&entry->identity), out_text);
+    case ENTRY_NET:
+        return finish(net_pack(&entry->net), out_text);
     case ENTRY_KIND_COUNT:
         break;
     }
@@ -392,6 +395,9 @@ int codec_decode(enum entry_kind kind, struct slice text, struct entry **out_ent
     case ENTRY_IDENTITY:
         identity_unpack(object, &entry->identity, &ok);
         break;
+    case ENTRY_NET:
+        net_unpack(object, &entry->net, &ok);
+        break;
     case ENTRY_KIND_COUNT:
         abort();
     }
@@ -464,6 +470,7 @@ int codec_decode_network(struct slice text, struct catalog *catalog)
         codec_take_text(zone, "id", network->zones[i].id, CATALOG_NAME_SIZE, &ok);
         codec_take_text(zone, "subnet", subnet->id, sizeof subnet->id, &ok);
         take_range(zone, &subnet->base, &subnet->prefix_bits, &ok);
+        memcpy(subnet->vpc_id, network->vpc_id, sizeof subnet->vpc_id);
         subnet->zone = &network->zones[i];
         network->zone_count++;
     }

@@ -15,6 +15,7 @@ static const struct {
     [ENTRY_ACCESS_POINT] = { TABLE_ACCESS_POINT, 3 },
     [ENTRY_KEY] = { TABLE_KEY, 2 },
     [ENTRY_IDENTITY] = { TABLE_IDENTITY, 2 },
+    [ENTRY_NET] = { TABLE_NET, 2 },
 };
 
 int entry_new(enum entry_kind kind, struct entry **out_entry)
@@ -34,6 +35,8 @@ struct catalog_tags *entry_tags(struct entry *entry)
         return &entry->fs.tags;
     if (entry->kind == ENTRY_ACCESS_POINT)
         return &entry->access_point.tags;
+    if (entry->kind == ENTRY_NET)
+        return &entry->net.tags;
     return NULL;
 }
 
@@ -63,6 +66,9 @@ int entry_clone(const struct entry *entry, struct entry **out_entry)
     case ENTRY_IDENTITY:
         err = identity_copy(&entry->identity, &copy->identity);
         break;
+    case ENTRY_NET:
+        err = net_copy(&entry->net, &copy->net);
+        break;
     case ENTRY_KIND_COUNT:
         abort();
     }
@@ -71,6 +77,8 @@ int entry_clone(const struct entry *entry, struct entry **out_entry)
         tags = &entry->fs.tags;
     else if (entry->kind == ENTRY_ACCESS_POINT)
         tags = &entry->access_point.tags;
+    else if (entry->kind == ENTRY_NET)
+        tags = &entry->net.tags;
     for (size_t i = 0; tags != NULL && err == 0 && i < tags->count; i++)
         err = catalog_tags_set(entry_tags(copy), tags->items[i].key, tags->items[i].value);
     if (err < 0) {
@@ -110,6 +118,8 @@ void entry_unref(struct entry *entry)
         free(entry->fs.policy);
     if (entry->kind == ENTRY_IDENTITY)
         identity_fini(&entry->identity);
+    if (entry->kind == ENTRY_NET)
+        net_fini(&entry->net);
     if (entry->kind == ENTRY_KEY)
         explicit_bzero(&entry->key, sizeof entry->key);
     free(entry);
@@ -128,6 +138,8 @@ const char *entry_id(const struct entry *entry)
         return entry->key.id;
     case ENTRY_IDENTITY:
         return entry->identity.id;
+    case ENTRY_NET:
+        return entry->net.id;
     case ENTRY_KIND_COUNT:
         break;
     }
@@ -172,6 +184,9 @@ static void set_nodes(struct entry *entry)
     case ENTRY_IDENTITY:
         identity_fold(entry->identity.name, entry->identity.folded_name);
         set_node(entry, 1, identity_kind_word(entry->identity.kind), entry->identity.folded_name);
+        break;
+    case ENTRY_NET:
+        set_node(entry, 1, net_kind_word(entry->net.kind), entry->net.id);
         break;
     case ENTRY_KIND_COUNT:
         break;

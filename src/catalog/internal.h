@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "catalog/identities.h"
 #include "catalog/index.h"
+#include "catalog/nets.h"
 #include "catalog/records.h"
 #include "catalog/store.h"
 
@@ -23,6 +24,7 @@ enum entry_kind {
     ENTRY_ACCESS_POINT,
     ENTRY_KEY,
     ENTRY_IDENTITY,
+    ENTRY_NET,
     ENTRY_KIND_COUNT
 };
 
@@ -40,6 +42,8 @@ enum table {
     TABLE_KEY_USER, /* user id, id */
     TABLE_IDENTITY,
     TABLE_IDENTITY_NAME, /* word of its kind, name in lower case */
+    TABLE_NET,
+    TABLE_NET_KIND, /* word of its kind, id */
     TABLE_COUNT
 };
 
@@ -56,6 +60,7 @@ struct entry {
         struct catalog_access_point access_point;
         struct catalog_key key;
         struct catalog_identity identity;
+        struct catalog_net net;
     };
 };
 
@@ -122,6 +127,18 @@ void identity_fold(const char *name, char out_folded[CATALOG_IAM_NAME_SIZE]);
 MUST_CHECK int identity_copy(const struct catalog_identity *from, struct catalog_identity *to);
 void identity_fini(struct catalog_identity *identity);
 
+/* nets.c */
+const char *net_kind_word(enum catalog_net_kind kind);
+MUST_CHECK int net_kind_parse(const char *word, enum catalog_net_kind *out_kind);
+/* Copies what it owns but the tags. Errors: -ENOMEM; net_fini() is due all the same. */
+MUST_CHECK int net_copy(const struct catalog_net *from, struct catalog_net *to);
+void net_fini(struct catalog_net *net);
+
+/* codec_net.c */
+/* NULL: no memory. */
+json_t *net_pack(const struct catalog_net *net);
+void net_unpack(const json_t *object, struct catalog_net *net, bool *ok);
+
 /* codec_identity.c */
 /* NULL: no memory. */
 json_t *identity_pack(const struct catalog_identity *identity);
@@ -149,3 +166,7 @@ MUST_CHECK int codec_decode_network(struct slice text, struct catalog *catalog);
 /* network.c */
 /* The network of a first start; its ids follow from region and account. */
 void network_make(const char *region, const char *account_id, struct catalog_network *out_network);
+/* The records of the default network: VPC, subnets, group, and the host 127.0.0.1 in it; calls `add` with each, which
+ * takes it. Errors: -ENOMEM, and what `add` gives. */
+MUST_CHECK int network_make_records(const struct catalog_network *network,
+    int (*add)(void *context, struct entry *entry), void *context);

@@ -90,18 +90,88 @@ void network_make(const char *region, const char *account_id, struct catalog_net
         make_id("subnet", region, account_id, zone->name, subnet->id);
         subnet->base.s_addr = htonl(VPC_BASE + i * SUBNET_SIZE);
         subnet->prefix_bits = SUBNET_PREFIX_BITS;
+        memcpy(subnet->vpc_id, network->vpc_id, sizeof subnet->vpc_id);
         subnet->zone = zone;
     }
 }
 
-const struct catalog_subnet *catalog_subnet_find(
-    const struct catalog_network *network, const char *id)
+/* A record of the network, in no table. */
+static int new_net(
+    enum catalog_net_kind kind, const char *id, const char *vpc_id, struct entry **out_entry)
 {
-    for (size_t i = 0; i < network->zone_count; i++) {
-        if (strcmp(network->subnets[i].id, id) == 0)
-            return &network->subnets[i];
+    struct entry *entry;
+    int err = entry_new(ENTRY_NET, &entry);
+    if (err < 0)
+        return err;
+    entry->net.kind = kind;
+    entry->net.is_default = kind != CATALOG_HOST;
+    err = text_copy(entry->net.id, sizeof entry->net.id, id);
+    if (err == 0)
+        err = text_copy(entry->net.vpc_id, sizeof entry->net.vpc_id, vpc_id);
+    assert(err == 0); /* ids fit */
+    *out_entry = entry;
+    return 0;
+}
+
+/* EC2: the default group lets in whoever is in it, and everything out. */
+static int new_default_group(const struct catalog_network *network, struct entry **out_entry)
+{
+    struct entry *entry;
+    const char *group_id = network->security_group_id;
+    int err = new_net(CATALOG_SECURITY_GROUP, group_id, network->vpc_id, &entry);
+    if (err < 0)
+        return err;
+    struct catalog_net *group = &entry->net;
+    err = text_copy(group->name, sizeof group->name, "default");
+    assert(err == 0);
+    err = text_copy(group->description, sizeof group->description, "default VPC security group");
+    assert(err == 0);
+    for (unsigned i = 0; err == 0 && i < 2; i++) {
+        char id[CATALOG_ID_SIZE]; /* the same on every machine, as the group's */
+        (void)snprintf(id, sizeof id, "sgr-%.15s%u%u", group_id + strlen("sg-"), i, i);
+        struct catalog_rule rule = catalog_rule_for_all(i == 1, i == 0 ? group_id : NULL, id);
+        err = catalog_group_add_rule(group, &rule);
     }
-    return NULL;
+    if (err < 0) {
+        entry_unref(entry);
+        return err;
+    }
+    *out_entry = entry;
+    return 0;
+}
+
+int network_make_records(const struct catalog_network *network,
+    int (*add)(void *context, struct entry *entry), void *context)
+{
+    struct entry *entry;
+    int err = new_net(CATALOG_VPC, network->vpc_id, "", &entry);
+    if (err == 0) {
+        entry->net.base = network->base;
+        entry->net.prefix_bits = network->prefix_bits;
+        err = add(context, entry);
+    }
+    for (size_t i = 0; err == 0 && i < network->zone_count; i++) {
+        const struct catalog_subnet *subnet = &network->subnets[i];
+        err = new_net(CATALOG_SUBNET, subnet->id, network->vpc_id, &entry);
+        if (err < 0)
+            break;
+        entry->net.base = subnet->base;
+        entry->net.prefix_bits = subnet->prefix_bits;
+        memcpy(entry->net.zone_name, subnet->zone->name, sizeof entry->net.zone_name);
+        err = add(context, entry);
+    }
+    if (err == 0)
+        err = new_default_group(network, &entry);
+    if (err == 0)
+        err = add(context, entry);
+    if (err == 0)
+        err = new_net(CATALOG_HOST, "127.0.0.1", "", &entry);
+    if (err == 0) {
+        memcpy(entry->net.groups[0], network->security_group_id, CATALOG_ID_SIZE);
+        entry->net.group_count = 1;
+        err = add(context, entry);
+    }
+    return err;
 }
 
 const struct catalog_zone *catalog_zone_find(

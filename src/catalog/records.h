@@ -167,7 +167,7 @@ struct catalog_key {
 };
 
 /* The default network. Made at the first start; never changes while the catalog is open, so it is
- * borrowed. */
+ * borrowed. It and what is made later stands in records (catalog/nets.h), too. */
 struct catalog_zone {
     char name[CATALOG_NAME_SIZE]; /* us-east-1a */
     char id[CATALOG_NAME_SIZE];   /* use1-az1 */
@@ -175,6 +175,7 @@ struct catalog_zone {
 
 struct catalog_subnet {
     char id[CATALOG_ID_SIZE];
+    char vpc_id[CATALOG_ID_SIZE];
     struct in_addr base;
     unsigned prefix_bits;
     const struct catalog_zone *zone;
@@ -209,8 +210,6 @@ const char *catalog_account_id(const struct catalog *catalog);
 
 const struct catalog_network *catalog_network(const struct catalog *catalog);
 /* NULL when there is none. */
-const struct catalog_subnet *catalog_subnet_find(
-    const struct catalog_network *network, const char *id);
 const struct catalog_zone *catalog_zone_find(
     const struct catalog_network *network, const char *name);
 /* Whether the address is one that a target in the subnet may have: the first four and the last are

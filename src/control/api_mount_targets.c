@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "catalog/nets.h"
 #include "control/actions.h"
 #include "control/input.h"
 #include "control/render.h"
@@ -15,7 +16,7 @@
 struct create_target {
     struct api_call *call;
     const char *fs_id;
-    const struct catalog_subnet *subnet;
+    struct catalog_subnet subnet;
     bool has_address;
     struct in_addr address;
     size_t group_count;
@@ -50,14 +51,12 @@ static const struct api_error *take_address(struct api_call *call, struct create
     return NULL;
 }
 
-/* The list SecurityGroups of the body. The default group of the VPC is the only one there is so far. */
+/* The list SecurityGroups of the body; *out_count is 0 when it is not there or empty. */
 static const struct api_error *take_groups(
     struct api_call *call, size_t *out_count, const char *out_groups[CATALOG_SECURITY_GROUPS_MAX])
 {
     const json_t *list = json_object_get(call->input, "SecurityGroups");
-    const struct catalog_network *network = catalog_network(call->context->catalog);
-    out_groups[0] = network->security_group_id;
-    *out_count = 1;
+    *out_count = 0;
     if (list == NULL || json_is_null(list))
         return NULL;
     if (!json_is_array(list))
@@ -71,9 +70,13 @@ static const struct api_error *take_groups(
         const char *id = json_string_value(json_array_get(list, i));
         if (id == NULL)
             return api_fail(call, API_BAD_REQUEST, "Each of SecurityGroups must be a string.");
-        if (strcmp(id, network->security_group_id) != 0)
-            return api_fail(call, API_SECURITY_GROUP_NOT_FOUND,
-                "The security group '%.64s' does not exist in the VPC %s.", id, network->vpc_id);
+        if (strlen(id) >= CATALOG_ID_SIZE)
+            return api_fail(call, API_BAD_REQUEST, "Each of SecurityGroups has 11 to 43 letters.");
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(out_groups[k], id) == 0)
+                return api_fail(
+                    call, API_BAD_REQUEST, "The security group '%s' is named twice.", id);
+        }
         out_groups[i] = id;
         *out_count = i + 1;
     }
@@ -87,19 +90,40 @@ static const struct api_error *take_subnet(struct api_call *call, struct create_
     const struct api_error *error = input_string(call, &rule, &id);
     if (error != NULL)
         return error;
-    create->subnet = catalog_subnet_find(catalog_network(call->context->catalog), id);
-    if (create->subnet == NULL)
+    if (catalog_subnet_get(call->context->catalog, id, &create->subnet) < 0)
         return api_fail(call, API_SUBNET_NOT_FOUND, "The subnet ID '%s' does not exist", id);
     return NULL;
 }
 
-/* One target per zone and file system; a One Zone file system has one in its zone. */
+/* Fills in the groups of a target: those that were named, which must be in its VPC, or the VPC's default group. */
+static int set_groups(struct api_call *call, const char *vpc_id, size_t count,
+    const char *const *groups, struct catalog_mount_target *target)
+{
+    const struct catalog *catalog = call->context->catalog;
+    for (size_t i = 0; i < count; i++) {
+        const struct catalog_net *group =
+            catalog_net_get(catalog, CATALOG_SECURITY_GROUP, groups[i]);
+        bool found = group != NULL && strcmp(group->vpc_id, vpc_id) == 0;
+        if (found)
+            memcpy(target->security_groups[i], group->id, CATALOG_ID_SIZE);
+        catalog_net_put(group);
+        if (!found)
+            return api_refuse(call, API_SECURITY_GROUP_NOT_FOUND,
+                "The security group '%.64s' does not exist in the VPC %s.", groups[i], vpc_id);
+    }
+    target->security_group_count = count;
+    if (count > 0)
+        return 0;
+    target->security_group_count = 1;
+    return catalog_default_group(catalog, vpc_id, target->security_groups[0]);
+}
+
+/* One target per zone and file system, all in one VPC; a One Zone file system has one in its zone. */
 static int check_zone(const struct create_target *create, const struct catalog_fs *fs)
 {
     struct api_call *call = create->call;
     const struct catalog *catalog = call->context->catalog;
-    const struct catalog_network *network = catalog_network(catalog);
-    const char *zone_name = create->subnet->zone->name;
+    const char *zone_name = create->subnet.zone->name;
     if (fs->zone_name[0] != '\0' && strcmp(fs->zone_name, zone_name) != 0)
         return api_refuse(call, API_AVAILABILITY_ZONES_MISMATCH,
             "The file system is in the availability zone '%s', the subnet in '%s'.", fs->zone_name,
@@ -108,8 +132,15 @@ static int check_zone(const struct create_target *create, const struct catalog_f
     size_t count = catalog_mount_target_list(catalog, fs->id, "", ARRAY_SIZE(targets), targets);
     int err = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct catalog_subnet *subnet = catalog_subnet_find(network, targets[i]->subnet_id);
-        if (subnet != NULL && subnet->zone == create->subnet->zone)
+        struct catalog_subnet subnet;
+        if (err == 0 && catalog_subnet_get(catalog, targets[i]->subnet_id, &subnet) < 0)
+            err = -EBADMSG; /* a subnet with a target cannot be deleted */
+        if (err == 0 && strcmp(subnet.vpc_id, create->subnet.vpc_id) != 0)
+            err = api_refuse(call, API_MOUNT_TARGET_CONFLICT,
+                "requested subnet for new mount target is not in the same VPC (%s) as existing "
+                "mount targets",
+                subnet.vpc_id);
+        if (err == 0 && subnet.zone == create->subnet.zone)
             err = api_refuse(call, API_MOUNT_TARGET_CONFLICT,
                 "mount target already exists in this AZ (%s): %s", zone_name, targets[i]->id);
         catalog_mount_target_put(targets[i]);
@@ -122,17 +153,17 @@ static int choose_address(const struct create_target *create, struct in_addr *ou
     struct api_call *call = create->call;
     const struct catalog *catalog = call->context->catalog;
     if (!create->has_address) {
-        if (catalog_subnet_pick(catalog, create->subnet, out_address) == 0)
+        if (catalog_subnet_pick(catalog, &create->subnet, out_address) == 0)
             return 0;
         return api_refuse(call, API_NO_FREE_ADDRESSES_IN_SUBNET,
-            "No free IP addresses in subnet '%s'.", create->subnet->id);
+            "No free IP addresses in subnet '%s'.", create->subnet.id);
     }
     char text[INET_ADDRSTRLEN] = "";
     (void)inet_ntop(AF_INET, &create->address, text, sizeof text); /* it was parsed from text */
-    if (!catalog_subnet_has(create->subnet, create->address))
+    if (!catalog_subnet_has(&create->subnet, create->address))
         return api_refuse(call, API_BAD_REQUEST,
             "Address '%s' does not fall within the usable addresses of subnet '%s'.", text,
-            create->subnet->id);
+            create->subnet.id);
     const struct catalog_mount_target *owner =
         catalog_mount_target_get_by_address(catalog, create->address);
     catalog_mount_target_put(owner);
@@ -151,7 +182,11 @@ static int check_target(const struct create_target *create, struct in_addr *out_
         return api_refuse(
             call, API_FILE_SYSTEM_NOT_FOUND, "File system '%s' does not exist.", create->fs_id);
     int err = 0;
-    if (fs->state != CATALOG_AVAILABLE && fs->state != CATALOG_UPDATING)
+    struct catalog_subnet again; /* it may have been deleted since it was read */
+    if (catalog_subnet_get(call->context->catalog, create->subnet.id, &again) < 0)
+        err = api_refuse(
+            call, API_SUBNET_NOT_FOUND, "The subnet ID '%s' does not exist", create->subnet.id);
+    if (err == 0 && fs->state != CATALOG_AVAILABLE && fs->state != CATALOG_UPDATING)
         err = api_refuse(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
             "File system '%s' is in the life cycle state '%s', not 'available'.", fs->id,
             catalog_state_name(fs->state));
@@ -176,13 +211,12 @@ static int make_target(struct catalog_change *change, void *context)
         return err;
     memcpy(target->id, create->id, sizeof target->id);
     api_make_id("eni", target->interface_id);
-    memcpy(target->subnet_id, create->subnet->id, sizeof target->subnet_id);
+    memcpy(target->subnet_id, create->subnet.id, sizeof target->subnet_id);
     target->state = CATALOG_CREATING;
     target->address = address;
     target->created_ms = create->call->now_ms;
-    for (size_t i = 0; err == 0 && i < create->group_count; i++)
-        err = text_copy(target->security_groups[i], CATALOG_ID_SIZE, create->groups[i]);
-    target->security_group_count = create->group_count;
+    err = set_groups(
+        create->call, create->subnet.vpc_id, create->group_count, create->groups, target);
     if (err == 0)
         err = text_copy(target->fs_id, sizeof target->fs_id, create->fs_id);
     return err;
@@ -384,10 +418,11 @@ static int change_groups(struct catalog_change *change, void *context)
             "Mount target '%s' does not exist.", modify->id);
     if (err == 0 && check_available(modify->call, target) != NULL)
         return -ECANCELED;
-    for (size_t i = 0; err == 0 && i < modify->count; i++)
-        err = text_copy(target->security_groups[i], CATALOG_ID_SIZE, modify->groups[i]);
+    struct catalog_subnet subnet;
     if (err == 0)
-        target->security_group_count = modify->count;
+        err = catalog_subnet_get(modify->call->context->catalog, target->subnet_id, &subnet);
+    if (err == 0)
+        err = set_groups(modify->call, subnet.vpc_id, modify->count, modify->groups, target);
     return err;
 }
 

@@ -215,6 +215,8 @@ static void be_ec2(const struct api_call *call, struct authorize_target *out)
             out->arn, sizeof out->arn, "arn:aws:ec2:%s:%s:security-group/*", region, account);
         return;
     }
+    if (query_find(&call->query, "ResourceId.2") != NULL)
+        return; /* about several: only who may do it to all may */
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *id = query_find(&call->query, rows[i].parameter);
         if (id == NULL)

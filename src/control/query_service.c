@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "control/authorize.h"
 
@@ -38,7 +39,13 @@ static char *write_document(const struct service *service, const struct query_ac
         xml_element(&xml, "requestId", call->request_id);
     else
         xml_open(&xml, action->result, NULL);
-    const struct api_error *error = action->handler(call, &xml);
+    const struct api_error *error = NULL;
+    const char *dry_run = is_ec2 ? query_find(&call->query, "DryRun") : NULL;
+    if (dry_run != NULL && strcasecmp(dry_run, "true") == 0)
+        error = api_fail(call, API_QUERY_DRY_RUN,
+            "Request would have succeeded, but DryRun flag is set."); /* EC2: who asks may do it */
+    else
+        error = action->handler(call, &xml);
     if (!is_ec2) {
         xml_close(&xml);
         xml_open(&xml, "ResponseMetadata", NULL);

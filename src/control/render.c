@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "catalog/nets.h"
 #include "control/kms.h"
 
 #define OBJECT_METADATA_BYTES 2048 /* per file, directory, link */
@@ -112,19 +113,20 @@ json_t *render_fs(const struct api_call *call, const struct catalog_fs *fs)
 json_t *render_mount_target(const struct api_call *call, const struct catalog_mount_target *target)
 {
     const struct catalog *catalog = call->context->catalog;
-    const struct catalog_network *network = catalog_network(catalog);
-    const struct catalog_subnet *subnet = catalog_subnet_find(network, target->subnet_id);
+    struct catalog_subnet subnet;
+    bool has_subnet = catalog_subnet_get(catalog, target->subnet_id, &subnet) == 0;
     char address[INET_ADDRSTRLEN];
     const char *text = inet_ntop(AF_INET, &target->address, address, sizeof address);
     assert(text != NULL);
-    json_t *object = json_pack("{ss ss ss ss ss ss ss ss}", "OwnerId", catalog_account_id(catalog),
+    json_t *object = json_pack("{ss ss ss ss ss ss ss}", "OwnerId", catalog_account_id(catalog),
         "MountTargetId", target->id, "FileSystemId", target->fs_id, "SubnetId", target->subnet_id,
         "LifeCycleState", catalog_state_name(target->state), "IpAddress", text,
-        "NetworkInterfaceId", target->interface_id, "VpcId", network->vpc_id);
+        "NetworkInterfaceId", target->interface_id);
     int err = object == NULL ? -1 : 0;
-    if (err == 0 && subnet != NULL) {
-        err |= add(object, "AvailabilityZoneId", json_string(subnet->zone->id));
-        err |= add(object, "AvailabilityZoneName", json_string(subnet->zone->name));
+    if (err == 0 && has_subnet) {
+        err |= add(object, "VpcId", json_string(subnet.vpc_id));
+        err |= add(object, "AvailabilityZoneId", json_string(subnet.zone->id));
+        err |= add(object, "AvailabilityZoneName", json_string(subnet.zone->name));
     }
     if (err < 0) {
         json_decref(object);

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "catalog/records.h"
+#include "catalog/nets.h"
 
 #define TARGETS_MAX 32u /* of one file system that are looked at: far more than it can have zones */
 
@@ -21,21 +21,31 @@ struct candidates {
     struct candidate items[TARGETS_MAX];
 };
 
-static bool subnet_contains(const struct catalog_subnet *subnet, struct in_addr address)
+struct place {
+    const struct catalog *catalog;
+    struct in_addr address;
+    const struct catalog_zone *zone; /* NULL: in no subnet */
+};
+
+static bool look_at_subnet(void *context, const struct catalog_net *subnet)
 {
+    struct place *place = context;
     uint32_t mask = subnet->prefix_bits == 0 ? 0 : UINT32_MAX << (32 - subnet->prefix_bits);
-    return ((ntohl(address.s_addr) ^ ntohl(subnet->base.s_addr)) & mask) == 0;
+    if (((ntohl(place->address.s_addr) ^ ntohl(subnet->base.s_addr)) & mask) != 0)
+        return true;
+    place->zone = catalog_zone_find(catalog_network(place->catalog), subnet->zone_name);
+    return false;
 }
 
 /* The zone that the address is in, or NULL. */
 static const struct catalog_zone *zone_of(
-    const struct catalog_network *network, const struct in_addr *address)
+    const struct catalog *catalog, const struct in_addr *address)
 {
-    for (size_t i = 0; i < network->zone_count && address != NULL; i++) {
-        if (subnet_contains(&network->subnets[i], *address))
-            return network->subnets[i].zone;
-    }
-    return NULL;
+    if (address == NULL)
+        return NULL;
+    struct place place = { .catalog = catalog, .address = *address };
+    catalog_net_each(catalog, CATALOG_SUBNET, look_at_subnet, &place);
+    return place.zone;
 }
 
 static bool zone_is_named(const struct catalog_zone *zone, const char *name)
@@ -47,13 +57,13 @@ static void collect(const struct dns_zone *zone, const char *fs_id, const char *
     const struct in_addr *asker, struct candidates *out)
 {
     const struct catalog *catalog = zone->options.catalog;
-    const struct catalog_network *network = catalog_network(catalog);
-    const struct catalog_zone *near = zone_of(network, asker);
+    const struct catalog_zone *near = zone_of(catalog, asker);
     const struct catalog_mount_target *targets[TARGETS_MAX];
     size_t count = catalog_mount_target_list(catalog, fs_id, "", TARGETS_MAX, targets);
     for (size_t i = 0; i < count; i++) {
-        const struct catalog_subnet *subnet = catalog_subnet_find(network, targets[i]->subnet_id);
-        const struct catalog_zone *in = subnet != NULL ? subnet->zone : NULL;
+        struct catalog_subnet subnet;
+        bool has_subnet = catalog_subnet_get(catalog, targets[i]->subnet_id, &subnet) == 0;
+        const struct catalog_zone *in = has_subnet ? subnet.zone : NULL;
         if (targets[i]->state == CATALOG_AVAILABLE &&
             (zone_name == NULL || zone_is_named(in, zone_name))) {
             out->available++;

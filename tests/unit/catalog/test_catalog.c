@@ -14,7 +14,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "catalog/records.h"
+#include "catalog/nets.h"
 #include "catalog/store.h"
 
 struct fixture {
@@ -329,8 +329,12 @@ static void the_default_network_is_the_same_at_every_start(void **state)
     assert_string_equal(network->vpc_id, first.vpc_id);
     assert_string_equal(network->subnets[2].id, first.subnets[2].id);
     assert_ptr_equal(network->subnets[2].zone, &network->zones[2]);
-    assert_ptr_equal(catalog_subnet_find(network, first.subnets[1].id), &network->subnets[1]);
-    assert_null(catalog_subnet_find(network, "subnet-0"));
+    struct catalog_subnet subnet;
+    assert_int_equal(catalog_subnet_get(f->catalog, first.subnets[1].id, &subnet), 0);
+    assert_int_equal(subnet.base.s_addr, network->subnets[1].base.s_addr);
+    assert_ptr_equal(subnet.zone, &network->zones[1]);
+    assert_string_equal(subnet.vpc_id, network->vpc_id);
+    assert_int_equal(catalog_subnet_get(f->catalog, "subnet-0", &subnet), -ENOENT);
 }
 
 static void addresses_are_given_from_the_first_gap(void **state)
@@ -411,8 +415,8 @@ static int open_with(struct fixture *f, const char *key, const char *value)
 static void a_newer_format_is_refused(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(open_with(f, "V", "{\"format\":3}"), -EPROTO);
-    assert_non_null(strstr(f->reason, "has format 3"));
+    assert_int_equal(open_with(f, "V", "{\"format\":4}"), -EPROTO);
+    assert_non_null(strstr(f->reason, "has format 4"));
 }
 
 static void damaged_records_are_refused(void **state)
