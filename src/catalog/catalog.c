@@ -110,17 +110,20 @@ struct network_records {
 static int put_network_record(void *context, struct entry *entry)
 {
     const struct network_records *records = context;
+    struct tables *tables = records->catalog->tables;
     char key[1 + CATALOG_ID_SIZE];
     char *text = NULL;
-    int err = codec_encode(entry, &text);
-    if (err < 0) {
+    rwlock_read_lock(&tables->lock);
+    bool is_there = tables_find(tables, ENTRY_NET, entry_id(entry)) != NULL;
+    rwlock_read_unlock(&tables->lock);
+    int err = is_there ? 0 : codec_encode(entry, &text);
+    if (is_there || err < 0) {
         entry_unref(entry);
         return err;
     }
     (void)snprintf(key, sizeof key, "%c%s", codec_letter(entry->kind), entry_id(entry));
     catalog_batch_put(records->batch, slice_str(key), slice_str(text));
     free(text);
-    struct tables *tables = records->catalog->tables;
     rwlock_write_lock(&tables->lock);
     tables_insert(tables, entry); /* nobody reads yet: when the batch fails, opening fails */
     rwlock_write_unlock(&tables->lock);
