@@ -1,5 +1,5 @@
 /*
- * daemon/gate.c - refusing NFS connections outside `nfs.listen` (room: daemon).
+ * daemon/gate.c - refusing NFS connections outside `nfs.listen`, and those that no security group admits (room: daemon).
  */
 #include "daemon/gate.h"
 
@@ -14,6 +14,27 @@ static bool is_inside(const struct gate *gate, const struct rpc_conn *conn)
     return conn->local.ss_family == AF_INET && cidr_list_contains(gate->listen, local->sin_addr);
 }
 
+static bool is_admitted(const struct gate *gate, const struct rpc_conn *conn)
+{
+    const struct sockaddr_in *local = (const struct sockaddr_in *)(const void *)&conn->local;
+    return catalog_admits(gate->catalog, local->sin_addr, &conn->peer);
+}
+
+static bool is_unwelcome(void *context, const struct rpc_conn *conn)
+{
+    return !is_admitted(context, conn);
+}
+
+void gate_check_again(struct gate *gate, struct rpc_server *server)
+{
+    /* Read first: what changes while we look is seen by the next look. */
+    uint64_t generation = catalog_generation(gate->catalog);
+    if (generation == gate->checked_generation)
+        return;
+    rpc_server_close_matching(server, is_unwelcome, gate);
+    gate->checked_generation = generation;
+}
+
 static bool gate_opened(void *context, struct rpc_conn *conn)
 {
     struct gate *gate = context;
@@ -22,6 +43,14 @@ static bool gate_opened(void *context, struct rpc_conn *conn)
         address_format((const struct sockaddr_in *)(const void *)&conn->local, local);
         metrics_add(METRIC_RPC_REFUSED, 0, 1);
         LOG_WARN("connection to an address outside nfs.listen closed", "conn=%" PRIu64 " local=%s",
+            conn->id, local);
+        return false;
+    }
+    if (!is_admitted(gate, conn)) {
+        char local[ADDRESS_TEXT_SIZE];
+        address_format((const struct sockaddr_in *)(const void *)&conn->local, local);
+        metrics_add(METRIC_RPC_REFUSED, 0, 1);
+        LOG_INFO("connection that no security group admits closed", "conn=%" PRIu64 " local=%s",
             conn->id, local);
         return false;
     }

@@ -238,7 +238,8 @@ static int start_nfs(struct service *service, struct problem *out_problem)
         &service->nfs);
     if (err == 0) {
         service->gate = (struct gate){ .inner = nfs_server_program(service->nfs),
-            .listen = &options->nfs_listen };
+            .listen = &options->nfs_listen,
+            .catalog = service->catalog };
         service->program = gate_program(&service->gate);
         err = rpc_server_new(
             &(struct rpc_server_options){
@@ -343,6 +344,7 @@ void service_tick(struct service *service)
 {
     uint64_t now_ms = clock_coarse_ms();
     nfs_server_tick(service->nfs, now_ms);
+    gate_check_again(&service->gate, service->rpc);
     rpc_server_tick(service->rpc, now_ms);
     certificates_tick(service->certificates);
     names_tick(service->names);
