@@ -33,6 +33,7 @@ chmod 0644 "$root/usr/share/doc/shoal/changelog.gz"
 find "$root/usr/bin" "$root/usr/lib" -type f -exec sh -c 'head -c 4 "$1" | grep -q ELF' sh {} \; -exec strip --strip-unneeded {} +
 find "$root/usr/share/man" -type f ! -name '*.gz' -exec gzip -9n {} +
 chmod -R u=rwX,go=rX "$root"
+find "$root/usr/lib" -name '*.so*' -type f -exec chmod 0644 {} +
 
 mkdir -p "$work/debian" "$root/DEBIAN"
 printf 'Source: shoal\n\nPackage: shoal\nArchitecture: any\n' > "$work/debian/control"
@@ -45,6 +46,9 @@ sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SHLIB
   -e "s/@SIZE@/$(du -k -s "$root" | cut -f1)/" packaging/debian/control > "$root/DEBIAN/control"
 install -m 0644 packaging/debian/conffiles "$root/DEBIAN/conffiles"
 install -m 0755 packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm "$root/DEBIAN/"
+echo 'activate-noawait ldconfig' > "$root/DEBIAN/triggers"
+echo 'libshoal-data 0 shoal' > "$root/DEBIAN/shlibs"
+chmod 0644 "$root/DEBIAN/triggers" "$root/DEBIAN/shlibs"
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) > "$root/DEBIAN/md5sums"
 chmod 0644 "$root/DEBIAN/md5sums"
 find "$root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

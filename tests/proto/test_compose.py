@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 from compose_files import FILES, FOLDER, filled, loaded, nfs_volumes, settings
-from shoal_server import SOURCE_ROOT
+from shoal_server import SOURCE_ROOT, find_program
 
 REFERENCE = "addr=${EFS_DNS_NAME},nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2"
 
@@ -31,6 +31,22 @@ def test_the_production_file_separates_data_models_and_logs():
     document = loaded(FOLDER / "production.yml")
     assert set(nfs_volumes(FOLDER / "production.yml")) == {"data", "models", "logs"}
     assert "healthcheck" in document["services"]["monitor"] and "connector" in document["services"]
+
+
+def test_the_monitor_asks_for_the_health_of_all_three(tmp_path):
+    service = loaded(FOLDER / "production.yml")["services"]["monitor"]
+    words = service["healthcheck"]["test"][1:]
+    for volume in service["volumes"]:
+        place = volume.split(":")[1]
+        (tmp_path / place.lstrip("/")).mkdir(parents=True)
+        words = [str(tmp_path / place.lstrip("/")) if word == place else word for word in words]
+    assert sum(word.startswith(str(tmp_path)) for word in words) == 3
+    program = [str(find_program(words[0])), *words[1:]]
+    refused = subprocess.run(program, capture_output=True, text=True)
+    assert refused.returncode != 0 and refused.returncode != 2, "these are no mounts"
+    program.remove("--require-mount")
+    fit = subprocess.run(program, capture_output=True, text=True)
+    assert fit.returncode == 0, fit.stdout + fit.stderr
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
