@@ -429,6 +429,11 @@ static bool conn_parse(struct conn *conn)
         }
         if (conn_take_reply(conn, record, chunk))
             continue;
+        if (conn->rpc.is_dialed) { /* nobody asks us anything there */
+            chunk_unref(conn->lane, chunk);
+            conn_close(conn);
+            return true;
+        }
         uint64_t turn = ++conn->parse_turn;
         conn_defer_work(conn); /* should this request wait, others go on */
         conn_serve(conn, record, chunk);
@@ -546,7 +551,8 @@ static void conn_ready(struct reactor_source *source, uint32_t events)
     conn_defer_work(conn);
 }
 
-void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer)
+bool conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer, bool is_dialed,
+    uint64_t *out_conn_id)
 {
     struct rpc_server *server = lane->server;
     struct conn *conn = calloc(1, sizeof *conn);
@@ -559,10 +565,11 @@ void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer)
     conn->source.ready = conn_ready;
     conn->rpc.id = atomic_fetch_add(&server->conn_id_next, 1) + 1;
     conn->rpc.peer = *peer;
+    conn->rpc.is_dialed = is_dialed;
     list_init(&conn->node);
     list_init(&conn->paused_node);
     list_init(&conn->shake_node);
-    conn->phase = CONN_FRESH;
+    conn->phase = is_dialed ? CONN_OPEN : CONN_FRESH; /* on ours we speak first */
     socklen_t size = sizeof conn->rpc.local;
     if (getsockname(fd, (struct sockaddr *)&conn->rpc.local, &size) < 0)
         goto refuse;
@@ -578,11 +585,13 @@ void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer)
         LOG_WARN("connection refused", "error=%d", -err);
         conn_close(conn);
     }
-    return;
+    *out_conn_id = conn->rpc.id;
+    return true;
 refuse:
     (void)close(fd);
     free(conn);
     atomic_fetch_sub(&lane->conn_count, 1);
+    return false;
 }
 
 /* ---- from other threads ------------------------------------------------------------------------

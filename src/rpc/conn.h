@@ -136,8 +136,10 @@ void secure_tick(struct lane *lane, uint64_t now_ms);
 MUST_CHECK ssize_t secure_receive(struct conn *conn, uint8_t *buffer, size_t size);
 MUST_CHECK ssize_t secure_send(struct conn *conn, const struct iovec *iov, size_t count);
 
-/* Takes `fd`, whose addresses are known; on the lane's thread. */
-void conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer);
+/* Takes `fd`, a socket to `peer` that was accepted, or is being connected (`is_dialed`), and that is counted already; on
+ * the lane's thread. False: it was refused, and is closed. */
+bool conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer, bool is_dialed,
+    uint64_t *out_conn_id);
 /* Closes the socket now; the rest goes when the last request is done. */
 void conn_close(struct conn *conn);
 /* Whether replies may not have reached the client, or never will; on the lane's thread. */

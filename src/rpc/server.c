@@ -94,7 +94,8 @@ struct handover {
 static void take_over(struct reactor_task *task)
 {
     struct handover *handover = CONTAINER_OF(task, struct handover, task);
-    conn_start(handover->lane, handover->fd, &handover->peer);
+    uint64_t conn_id;
+    (void)conn_start(handover->lane, handover->fd, &handover->peer, false, &conn_id);
     free(handover);
 }
 

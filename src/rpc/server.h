@@ -28,6 +28,7 @@ struct rpc_conn {
     /* What the client showed, in DER; nobody has looked at it but for its key, which the client has. Empty: nothing. */
     struct slice peer_certificate;
     bool lost_some; /* in `closed`: replies may not have reached the client */
+    bool is_dialed; /* by rpc_conn_dial(): it carries calls of ours only */
 };
 
 struct rpc_request {
@@ -99,6 +100,10 @@ void rpc_conn_unref(struct rpc_conn *conn);
 /* Sends a record of the server's own (a callback); bytes are copied. From any thread. False: the
  * connection is closed. */
 MUST_CHECK bool rpc_conn_send(struct rpc_conn *conn, struct slice record);
+/* Begins to connect to another port of the host that `beside` comes from, from the address that it came to; what is sent
+ * on the new connection before it is made waits. The program hears of it by `opened` and `closed`, as of others. In a
+ * request of `beside`. Errors: -EMFILE: too many connections; -EAFNOSUPPORT; -ENOMEM; those of connect(2). */
+MUST_CHECK int rpc_conn_dial(struct rpc_conn *beside, uint16_t port, uint64_t *out_conn_id);
 /* False: the client's TCP has acknowledged every reply that was given so far, so none has to be sent again. The caller
  * has a reference. From any thread; may wait. */
 MUST_CHECK bool rpc_conn_may_lose(struct rpc_conn *conn);

@@ -21,7 +21,14 @@
 #define CONNS_MAX       32
 #define PROGRAM         77u
 
-enum { PROC_ECHO = 1, PROC_WAIT = 2, PROC_LARGE = 3, PROC_DROP = 4, PROC_UNAVAIL = 5 };
+enum {
+    PROC_ECHO = 1,
+    PROC_WAIT = 2,
+    PROC_LARGE = 3,
+    PROC_DROP = 4,
+    PROC_UNAVAIL = 5,
+    PROC_DIAL = 6
+};
 
 struct fixture {
     struct reactor *reactors[2];
@@ -30,6 +37,8 @@ struct fixture {
     _Atomic int opened;
     _Atomic int closed;
     _Atomic int served;
+    _Atomic int replies; /* to calls of ours */
+    struct rpc_conn *dialed;
 };
 
 static bool on_opened(void *context, struct rpc_conn *conn)
@@ -37,7 +46,30 @@ static bool on_opened(void *context, struct rpc_conn *conn)
     struct fixture *f = context;
     conn->user = f;
     f->opened++;
+    if (conn->is_dialed)
+        f->dialed = conn;
     return true;
+}
+
+static void on_reply(void *context, struct rpc_conn *conn, struct slice record)
+{
+    struct fixture *f = context;
+    assert_ptr_equal(conn, f->dialed);
+    assert_int_equal(load_be32(record.data), 7);
+    f->replies++;
+}
+
+/* Calls a port of the host that the request comes from. */
+static int dial(struct fixture *f, struct rpc_request *request, uint32_t port)
+{
+    uint64_t id;
+    int err = rpc_conn_dial(request->conn, (uint16_t)port, &id);
+    if (err == 0) {
+        assert_int_equal(f->dialed->id, id);
+        assert_true(rpc_conn_send(f->dialed, slice_str("a call of ours")));
+    }
+    xdr_put_u32(&request->reply, (uint32_t)-err);
+    return RPC_SUCCESS;
 }
 
 static void on_closed(void *context, struct rpc_conn *conn)
@@ -76,6 +108,8 @@ static int on_serve(void *context, struct rpc_request *request)
         for (uint32_t i = 0; i < REPLY_SIZE_MAX / 2; i++)
             xdr_put_u32(&request->reply, i);
         return RPC_SUCCESS;
+    case PROC_DIAL:
+        return xdr_get_u32(&request->args, &number) ? dial(f, request, number) : RPC_GARBAGE_ARGS;
     case PROC_DROP:
         return RPC_SERVER_DROP;
     default:
@@ -103,6 +137,7 @@ static int start(void **state)
         .opened = on_opened,
         .closed = on_closed,
         .serve = on_serve,
+        .reply = on_reply,
         .program_version = 4,
     };
     assert_int_equal(rpc_server_new(&options, &program, &f->server), 0);
@@ -178,7 +213,7 @@ static struct slice make_call(
     call.cred.group_count = 2;
     memcpy(call.cred.groups, groups, sizeof groups);
     rpc_put_call(&enc, &call);
-    if (procedure == PROC_WAIT)
+    if (procedure == PROC_WAIT || procedure == PROC_DIAL)
         xdr_put_fixed(&enc, data);
     else
         xdr_put_opaque(&enc, data);
@@ -403,6 +438,64 @@ static void connections_can_be_closed_from_outside_and_are_limited(void **state)
     arena_fini(&arena);
 }
 
+/* A listener of the client's own; gives its port. */
+static int client_listen(uint16_t *out_port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = { .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *out_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* The server is asked to call a port; gives how that began. */
+static int ask_to_dial(int fd, struct arena *arena, uint16_t port)
+{
+    uint8_t number[4];
+    store_be32(number, port);
+    struct slice call = make_call(arena, 3, PROC_DIAL, slice_of(number, 4));
+    struct xdr_decoder dec;
+    uint32_t xid, err;
+    send_all(fd, call.data, call.size);
+    assert_int_equal(receive_reply(fd, arena, &xid, &dec), 0);
+    assert_true(xdr_get_u32(&dec, &err));
+    return -(int)err;
+}
+
+static void a_client_can_be_called_at_its_own_host_and_asks_nothing_there(void **state)
+{
+    struct fixture *f = *state;
+    struct arena arena;
+    arena_init(&arena, 1u << 20);
+    int fd = connect_to(f);
+    uint16_t port;
+    int listener = client_listen(&port);
+    assert_int_equal(ask_to_dial(fd, &arena, port), 0);
+    int called = accept(listener, NULL, NULL);
+    uint8_t record[4 + 14];
+    assert_true(receive_all(called, record, sizeof record));
+    assert_memory_equal(record + 4, "a call of ours", 14);
+    const uint32_t answer[] = { htonl(RPC_LAST_FRAGMENT | 12), htonl(7), htonl(RPC_REPLY), 0 };
+    send_all(called, answer, sizeof answer);
+    struct slice question = make_call(&arena, 9, PROC_ECHO, slice_str("x"));
+    send_all(called, question.data, question.size);
+    assert_false(receive_all(called, record, 1)); /* closed, and not served */
+    assert_int_equal(f->replies, 1);
+    assert_int_equal(f->served, 1);
+    (void)close(called);
+    (void)close(listener);
+    for (int i = 0; i < 2; i++) /* nobody listens there now */
+        assert_true(ask_to_dial(fd, &arena, port) <= 0);
+    while (f->opened > f->closed + 1)
+        (void)usleep(1000);
+    (void)close(fd);
+    arena_fini(&arena);
+}
+
 int main(void)
 {
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -413,6 +506,7 @@ int main(void)
         SERVED(more_waiting_requests_than_fibers_are_all_answered),
         SERVED(errors_get_the_reply_that_rfc_5531_names),
         SERVED(a_client_that_goes_away_leaves_nothing_behind),
+        SERVED(a_client_can_be_called_at_its_own_host_and_asks_nothing_there),
         SERVED(connections_can_be_closed_from_outside_and_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
