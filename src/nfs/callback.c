@@ -21,7 +21,7 @@ struct callback {
     struct state_table_node xid_node;
     struct list node;
     uint32_t xid;
-    uint32_t opcode;
+    uint32_t opcode; /* 0: a probe, of which only conn_id and cb_program of `back` count */
     uint64_t sent_ms;
     struct state_back_call back;
     callback_done *done;
@@ -75,33 +75,61 @@ static int choose_cred(struct slice parms, struct arena *arena, struct rpc_cred 
     return -EACCES;
 }
 
-static int encode_call(const struct callback *callback, const union nfs_cb_argop4 *arg,
-    struct arena *arena, struct slice *out_record)
+/* How we authenticate. In 4.0 clients say nothing of it, and take AUTH_SYS; Linux takes nothing less. */
+static int get_cred(const struct callback *callback, struct arena *arena, struct rpc_cred *out)
 {
-    const struct state_back_call *back = &callback->back;
-    struct rpc_call call = { .xid = callback->xid,
-        .rpc_version = RPC_VERSION,
-        .program = back->cb_program,
-        .version = NFS_CB,
-        .procedure = CB_COMPOUND };
-    int err = choose_cred(back->cb_security, arena, &call.cred);
-    if (err < 0)
-        return err;
-    struct xdr_encoder enc;
-    xdr_encoder_init(&enc, arena, min_size(RECORD_SIZE_MAX, back->request_size_max));
-    rpc_put_call(&enc, &call);
-    xdr_put_u32(&enc, 0); /* tag */
-    xdr_put_u32(&enc, back->minor);
-    xdr_put_u32(&enc, 0); /* callback_ident: of 4.0 */
-    xdr_put_u32(&enc, 2);
+    if (callback->opcode == 0) {
+        *out = (struct rpc_cred){ .flavor = RPC_AUTH_NONE };
+        return 0;
+    }
+    if (callback->back.minor > 0)
+        return choose_cred(callback->back.cb_security, arena, out);
+    *out = (struct rpc_cred){ .flavor = RPC_AUTH_SYS, .machine_name = slice_str("shoal") };
+    return 0;
+}
+
+static void put_sequence(struct xdr_encoder *enc, const struct state_back_call *back)
+{
     union nfs_cb_argop4 sequence = { .opcbsequence = { .csa_sequenceid = back->seqid,
                                          .csa_slotid = back->slotid,
                                          .csa_highest_slotid = back->highest_slotid } };
     memcpy(sequence.opcbsequence.csa_sessionid, back->sessionid, STATE_SESSIONID_SIZE);
-    xdr_put_u32(&enc, OP_CB_SEQUENCE);
-    nfs_cb_argop4_encode(&enc, OP_CB_SEQUENCE, &sequence);
-    xdr_put_u32(&enc, callback->opcode);
-    nfs_cb_argop4_encode(&enc, callback->opcode, arg);
+    xdr_put_u32(enc, OP_CB_SEQUENCE);
+    nfs_cb_argop4_encode(enc, OP_CB_SEQUENCE, &sequence);
+}
+
+static void put_compound(
+    struct xdr_encoder *enc, const struct callback *callback, const union nfs_cb_argop4 *arg)
+{
+    const struct state_back_call *back = &callback->back;
+    bool has_sequence = back->minor > 0;
+    xdr_put_u32(enc, 0); /* tag */
+    xdr_put_u32(enc, back->minor);
+    xdr_put_u32(enc, has_sequence ? 0 : back->ident);
+    xdr_put_u32(enc, has_sequence ? 2 : 1);
+    if (has_sequence)
+        put_sequence(enc, back);
+    xdr_put_u32(enc, callback->opcode);
+    nfs_cb_argop4_encode(enc, callback->opcode, arg);
+}
+
+static int encode_call(const struct callback *callback, const union nfs_cb_argop4 *arg,
+    struct arena *arena, struct slice *out_record)
+{
+    bool is_probe = callback->opcode == 0;
+    struct rpc_call call = { .xid = callback->xid,
+        .rpc_version = RPC_VERSION,
+        .program = callback->back.cb_program,
+        .version = NFS_CB,
+        .procedure = is_probe ? CB_NULL : CB_COMPOUND };
+    int err = get_cred(callback, arena, &call.cred);
+    if (err < 0)
+        return err;
+    struct xdr_encoder enc;
+    xdr_encoder_init(&enc, arena, min_size(RECORD_SIZE_MAX, callback->back.request_size_max));
+    rpc_put_call(&enc, &call);
+    if (!is_probe)
+        put_compound(&enc, callback, arg);
     if (enc.failed || enc.reference_count > 0)
         return -ENOMEM;
     *out_record = slice_of(enc.data, enc.size);
@@ -151,21 +179,22 @@ static bool callback_take(struct callbacks *callbacks, const struct callback *wa
     return found;
 }
 
-int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
-    const union nfs_cb_argop4 *arg, callback_done *done, void *context)
+/* Gives the slot back. A client of 4.0 that does not answer as it should is not called on this connection again. */
+static void back_end(
+    struct nfs_server *server, const struct callback *callback, enum state_back_end how)
 {
-    struct callback *callback = calloc(1, sizeof *callback);
-    if (callback == NULL)
-        return -ENOMEM;
-    enum state_status status = state_back_begin(server->state, clientid, &callback->back);
-    if (status != STATE_OK) {
-        free(callback);
-        return status == STATE_DELAY ? -EAGAIN : -ENOTCONN;
-    }
-    callback->opcode = opcode;
+    if (callback->opcode == 0)
+        return;
+    state_back_end(server->state, &callback->back, how);
+    if (callback->back.minor == 0 && (how == STATE_BACK_SILENT || how == STATE_BACK_FAULT))
+        view_conn_close(server, callback->back.conn_id);
+}
+
+/* Sends it; an error takes it back, and it is the caller's again. */
+static int callback_start(
+    struct nfs_server *server, struct callback *callback, const union nfs_cb_argop4 *arg)
+{
     callback->sent_ms = clock_coarse_ms();
-    callback->done = done;
-    callback->context = context;
     callback->xid = atomic_fetch_add(&server->callbacks.xid, 1);
     struct arena arena;
     struct slice record;
@@ -180,10 +209,45 @@ int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
             err = 0;
     }
     arena_fini(&arena);
+    return err;
+}
+
+int callback_probe(struct nfs_server *server, uint64_t conn_id, uint32_t program,
+    callback_done *done, void *context)
+{
+    struct callback *callback = calloc(1, sizeof *callback);
+    if (callback == NULL)
+        return -ENOMEM;
+    callback->back = (struct state_back_call){
+        .conn_id = conn_id, .cb_program = program, .request_size_max = UINT32_MAX
+    };
+    callback->done = done;
+    callback->context = context;
+    int err = callback_start(server, callback, NULL);
+    if (err < 0)
+        free(callback);
+    return err;
+}
+
+int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
+    const union nfs_cb_argop4 *arg, callback_done *done, void *context)
+{
+    struct callback *callback = calloc(1, sizeof *callback);
+    if (callback == NULL)
+        return -ENOMEM;
+    assert(opcode != 0);
+    enum state_status status = state_back_begin(server->state, clientid, &callback->back);
+    if (status != STATE_OK) {
+        free(callback);
+        return status == STATE_DELAY ? -EAGAIN : -ENOTCONN;
+    }
+    callback->opcode = opcode;
+    callback->done = done;
+    callback->context = context;
+    int err = callback_start(server, callback, arg);
     if (err == 0)
         return 0;
-    state_back_end(
-        server->state, &callback->back, err == -ENOTCONN ? STATE_BACK_SILENT : STATE_BACK_NOT_RUN);
+    back_end(server, callback, err == -ENOTCONN ? STATE_BACK_SILENT : STATE_BACK_NOT_RUN);
     free(callback);
     return err;
 }
@@ -217,6 +281,9 @@ static int decode_reply(const struct callback *callback, struct xdr_decoder *dec
     uint32_t status, count, opcode;
     struct slice tag;
     union nfs_cb_resop4 sequence;
+    *out_end = STATE_BACK_RAN;
+    if (callback->opcode == 0)
+        return 0; /* CB_NULL has no results */
     *out_end = STATE_BACK_FAULT;
     if (!xdr_get_u32(dec, &status) || !xdr_get_opaque(dec, NFS4_TAG_MAX, &tag) ||
         !xdr_get_u32(dec, &count))
@@ -225,23 +292,28 @@ static int decode_reply(const struct callback *callback, struct xdr_decoder *dec
         *out_end = status == NFS4ERR_DELAY ? STATE_BACK_NOT_RUN : STATE_BACK_FAULT;
         return status == NFS4ERR_DELAY ? -EAGAIN : -EPROTO;
     }
-    if (!xdr_get_u32(dec, &opcode) || opcode != OP_CB_SEQUENCE ||
-        !nfs_cb_resop4_decode(dec, opcode, &sequence))
-        return -EPROTO;
-    int err;
-    *out_end = sequence_end(sequence.opcbsequence.csr_status, &err);
-    if (err < 0)
-        return err;
-    if (count < 2 || !xdr_get_u32(dec, &opcode) || opcode != callback->opcode ||
+    if (callback->back.minor > 0) {
+        int err;
+        if (!xdr_get_u32(dec, &opcode) || opcode != OP_CB_SEQUENCE ||
+            !nfs_cb_resop4_decode(dec, opcode, &sequence))
+            return -EPROTO;
+        *out_end = sequence_end(sequence.opcbsequence.csr_status, &err);
+        if (err < 0)
+            return err;
+        if (count < 2)
+            return -EPROTO;
+    }
+    if (!xdr_get_u32(dec, &opcode) || opcode != callback->opcode ||
         !nfs_cb_resop4_decode(dec, opcode, res))
         return -EPROTO;
+    *out_end = STATE_BACK_RAN;
     return 0;
 }
 
 static void callback_end(struct nfs_server *server, struct callback *callback, int err,
     enum state_back_end how, const union nfs_cb_resop4 *res)
 {
-    state_back_end(server->state, &callback->back, how);
+    back_end(server, callback, how);
     callback->done(server, callback->context, err, res);
     free(callback);
 }
@@ -276,7 +348,8 @@ void callback_reply(struct nfs_server *server, uint64_t conn_id, struct slice re
         enum state_back_end how = STATE_BACK_SILENT; /* the client has no such program */
         if (err == 0)
             err = decode_reply(callback, &dec, &res, &how);
-        callback_end(server, callback, err, how, err == 0 ? &res : NULL);
+        bool has_result = err == 0 && callback->opcode != 0;
+        callback_end(server, callback, err, how, has_result ? &res : NULL);
     }
     arena_fini(&arena);
 }

@@ -1,5 +1,6 @@
 /*
- * nfs/callback.h - calling clients back, on the connections that they made (RFC 8881 section 2.10.3.1).
+ * nfs/callback.h - calling clients back, on the connections that they made (RFC 8881 section 2.10.3.1); those of 4.0
+ * on one that was made to them (nfs/callpath.h).
  *
  * A callback goes out at once, from whatever thread asks for it, on a connection that is bound to the back channel of
  * one of the client's sessions. Its end is told by `done`, in the thread that learns of it: the reactor of the
@@ -32,11 +33,15 @@ void callbacks_init(struct callbacks *callbacks);
 /* When no connection is left. */
 void callbacks_fini(struct callbacks *callbacks);
 
-/* Sends CB_SEQUENCE and one operation. On success `done` is called exactly once, even before this returns. Errors, with
+/* Sends one operation, behind CB_SEQUENCE if the client has sessions. On success `done` is called exactly once, even before this returns. Errors, with
  * which it is not: -ENOTCONN: the client has no back channel now; -EAGAIN: all its slots are in use; -ENOMEM;
  * -EACCES: it offered no security that we have. */
 MUST_CHECK int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
     const union nfs_cb_argop4 *arg, callback_done *done, void *context);
+
+/* Sends CB_NULL on a connection, whoever is there; `done` as above, without `res`. Errors: -ENOTCONN, -ENOMEM. */
+MUST_CHECK int callback_probe(struct nfs_server *server, uint64_t conn_id, uint32_t program,
+    callback_done *done, void *context);
 
 /* A record that came as a reply. */
 void callback_reply(struct nfs_server *server, uint64_t conn_id, struct slice record);

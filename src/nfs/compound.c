@@ -548,6 +548,8 @@ int compound_serve(struct nfs_server *server, struct nfs_conn *conn, struct rpc_
     set_cred(&compound);
     compound.caller =
         (struct state_caller){ .server = server->pseudo_state, .now_ms = clock_coarse_ms() };
+    if (compound.minor == 0)
+        callpath_speak(&compound);
     compound.size_limit = enc->size_max;
     if (conn->volume != NULL) {
         if (!nfs_volume_pin(conn->volume))

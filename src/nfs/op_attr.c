@@ -136,6 +136,8 @@ static enum nfsstat4 check_size(
         state_io_check(&compound->caller, &file, &stateid, STATE_IO_WRITE, &grant);
     if (granted != STATE_OK)
         return nfs_state_status(granted);
+    if (grant.by_open && compound->minor == 0)
+        callpath_note(compound, state_stateid_clientid(&stateid));
     if (grant.by_open) { /* as of WRITE */
         status = place_get_attr(compound, &compound->current);
         set->size_by_open_file =

@@ -20,6 +20,8 @@ enum nfsstat4 op_delegreturn(
     enum state_status status = state_deleg_return(&compound->caller, &file, &stateid);
     if (status == STATE_OK)
         deleg_returned(compound->server, &file);
+    if (status == STATE_OK && compound->minor == 0)
+        callpath_note(compound, state_stateid_clientid(&stateid));
     return nfs_state_status(status);
 }
 
@@ -84,7 +86,10 @@ bool open_put_delegation(struct compound *compound, const struct OPEN4args *args
     uint32_t want = args->share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK;
     enum state_deleg_kind kind = kind_of(args, want);
     struct nfs_volume *volume = compound->current.volume;
-    if (compound->minor == 0 || !view_allows_delegations(compound->conn, volume)) {
+    /* Version 4.0: an owner that is still to be confirmed may be somebody's old OPEN, come late. */
+    if ((compound->minor == 0 && compound->turn.needs_confirm &&
+            args->claim.claim != CLAIM_PREVIOUS) ||
+        !view_allows_delegations(compound->conn, volume)) {
         out->delegation_type = OPEN_DELEGATE_NONE;
         return false;
     }

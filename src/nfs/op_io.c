@@ -29,6 +29,8 @@ enum nfsstat4 io_check_access(struct compound *compound, struct place *file,
     if (granted != STATE_OK)
         return nfs_state_status(granted);
     enum nfsstat4 status = NFS4_OK;
+    if (grant.by_open && compound->minor == 0)
+        callpath_note(compound, state_stateid_clientid(&stateid));
     if (!grant.by_open)
         status = deleg_clear(compound, file->volume, file->node,
             io == STATE_IO_READ ? STATE_USE_READ : STATE_USE_CHANGE);

@@ -63,7 +63,7 @@ static enum nfsstat4 check_claim(const struct compound *compound, const struct O
         return NFS4_OK;
     case CLAIM_DELEG_CUR_FH:
     case CLAIM_DELEGATE_CUR:
-        if (compound->minor == 0 ||
+        if ((compound->minor == 0 && args->claim.claim == CLAIM_DELEG_CUR_FH) ||
             !view_allows_delegations(compound->conn, compound->current.volume))
             return NFS4ERR_NOTSUPP;
         return args->openhow.opentype == OPEN4_CREATE ? NFS4ERR_INVAL : NFS4_OK;

@@ -2,7 +2,7 @@
  * nfs/op_v40.c - clients and owners of version 4.0: SETCLIENTID, SETCLIENTID_CONFIRM, RENEW, OPEN_CONFIRM,
  * RELEASE_LOCKOWNER (room: NFS).
  *
- * Where a client wants to be called back is kept and never used: nothing is delegated.
+ * Where a client wants to be called back is used by nfs/callpath.c.
  *
  * Sources: RFC 7530 sections 16.33, 16.34, 16.28, 16.18 and 16.37.
  */
@@ -62,9 +62,12 @@ enum nfsstat4 op_setclientid_confirm(
     (void)res;
     const struct SETCLIENTID_CONFIRM4args *args = &arg->opsetclientid_confirm;
     uint8_t principal[PRINCIPAL_SIZE_MAX];
-    return nfs_state_status(state_setclientid_confirm(compound->caller.server, args->clientid,
+    enum state_status status = state_setclientid_confirm(compound->caller.server, args->clientid,
         args->setclientid_confirm, compound_principal(compound, principal),
-        compound->caller.now_ms));
+        compound->caller.now_ms);
+    if (status == STATE_OK)
+        callpath_confirmed(compound, args->clientid);
+    return nfs_state_status(status);
 }
 
 /* RENEW */
@@ -72,8 +75,12 @@ enum nfsstat4 op_renew(
     struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
 {
     (void)res;
-    return nfs_state_status(
-        state_renew(compound->caller.server, arg->oprenew.clientid, compound->caller.now_ms));
+    uint64_t clientid = arg->oprenew.clientid;
+    enum state_status status =
+        state_renew(compound->caller.server, clientid, compound->caller.now_ms);
+    if (status == STATE_OK || status == STATE_CB_PATH_DOWN)
+        callpath_note(compound, clientid);
+    return nfs_state_status(status);
 }
 
 /* OPEN_CONFIRM - the first OPEN of an owner is good only after it. */

@@ -72,6 +72,7 @@ int nfs_server_new(const struct nfs_server_options *options, struct nfs_server *
     list_init(&server->conns);
     state_table_init(&server->conns_by_id);
     callbacks_init(&server->callbacks);
+    callpaths_init(&server->callpaths);
     offloads_init(&server->offloads);
     replays_init(&server->replays, options->reply_cache_v40_bytes);
     struct clock_time now = clock_wall();
@@ -110,6 +111,7 @@ void nfs_server_free(struct nfs_server *server)
     offloads_fini(&server->offloads);
     state_free(server->state);
     deleg_waits_fini(&server->waits);
+    callpaths_fini(&server->callpaths);
     callbacks_fini(&server->callbacks);
     state_table_fini(&server->conns_by_id);
     replays_fini(&server->replays);
@@ -120,6 +122,7 @@ void nfs_server_tick(struct nfs_server *server, uint64_t now_ms)
 {
     state_tick(server->state, now_ms);
     callback_tick(server, now_ms);
+    callpath_tick(server, now_ms);
     deleg_tick(server, now_ms);
     offload_tick(server);
     replay_tick(&server->replays, now_ms);
@@ -182,6 +185,8 @@ static void conn_closed(void *context, struct rpc_conn *rpc)
     mutex_unlock(&server->lock);
     state_connection_closed(server->state, rpc->id);
     callback_conn_closed(server, rpc->id);
+    if (rpc->is_dialed)
+        callpath_conn_closed(server, rpc->id);
     nfs_volume_unref(conn->volume);
     mount_identity_free(conn->identity);
     free(conn);

@@ -39,7 +39,8 @@ struct nfs_server_options {
     uint64_t state_memory_max;       /* bytes */
     uint64_t reply_cache_bytes;      /* of kept replies, reserved by sessions */
     uint64_t reply_cache_v40_bytes;  /* of version 4.0's kept replies; 0: none are kept */
-    bool is_strict;                  /* the profile of file systems whose record has none */
+    bool callbacks_v40; /* clients of 4.0 are called back, on connections made to where they are */
+    bool is_strict;     /* the profile of file systems whose record has none */
 };
 
 /* Errors: -ENOMEM; -EINVAL: a limit that is 0 or out of range, or a node_id that is too long. */

@@ -66,6 +66,7 @@ enum nfsstat4 turn_begin(struct compound *compound, uint32_t opcode, const union
         return nfs_state_status(status);
     compound->in_turn = true;
     compound->caller.client = turn->client;
+    callpath_note(compound, state_client_id(turn->client));
     return NFS4_OK;
 }
 

@@ -270,6 +270,15 @@ struct rpc_conn *view_conn_get(struct nfs_server *server, uint64_t conn_id)
     return rpc;
 }
 
+void view_conn_close(struct nfs_server *server, uint64_t conn_id)
+{
+    struct rpc_conn *rpc = view_conn_get(server, conn_id);
+    if (rpc == NULL)
+        return;
+    rpc_conn_close(rpc);
+    rpc_conn_unref(rpc);
+}
+
 bool view_is_strict(const struct nfs_conn *conn, struct nfs_volume *volume)
 {
     if (conn->volume != NULL)

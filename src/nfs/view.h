@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "nfs/callback.h"
+#include "nfs/callpath.h"
 #include "nfs/offload.h"
 #include "nfs/replay.h"
 #include "nfs/server.h"
@@ -74,6 +75,8 @@ struct nfs_conn {
     struct nfs_grant grants[NFS_GRANTS]; /* by file system and access point: nfs/grant.h */
     struct list replays; /* its kept replies, oldest first; under server->replays.lock */
     uint32_t replay_count;
+    uint64_t
+        spoken_for; /* the client of 4.0 whose requests come here; 0: not known yet: nfs/callpath.h */
 };
 
 struct nfs_server {
@@ -87,6 +90,7 @@ struct nfs_server {
     struct list conns;
     struct state_table conns_by_id;
     struct callbacks callbacks;
+    struct callpaths callpaths;
     struct offloads offloads;
     struct deleg_waits waits;
     struct replays replays;
@@ -105,6 +109,9 @@ MUST_CHECK int view_check_identity(
 
 /* The connection with this id, with a reference; NULL: it is gone. */
 struct rpc_conn *view_conn_get(struct nfs_server *server, uint64_t conn_id);
+
+/* Closes it soon, if it is there. */
+void view_conn_close(struct nfs_server *server, uint64_t conn_id);
 
 /* The volume of a file system, opened if need be, pinned for the caller. Errors: -ENOENT: there is none that is
  * available; -ESTALE: it is being destroyed; else those of opening. May wait. */

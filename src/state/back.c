@@ -44,14 +44,27 @@ static enum state_status begin_in_session(
     return STATE_OK;
 }
 
-enum state_status state_back_begin(
-    struct state *state, uint64_t clientid, struct state_back_call *out)
+static enum state_status begin_v40(struct state_client *client, struct state_back_call *out)
+    REQUIRES(client->lock)
 {
-    struct state_client *client = state_client_by_id(state, clientid);
-    if (client == NULL)
+    struct state_back_v40 *back = &client->v40->back;
+    if (back->conn_id == 0)
         return STATE_NOENT;
+    if (back->busy_count >= STATE_BACK_SLOT_MAX)
+        return STATE_DELAY;
+    back->busy_count++;
+    out->minor = 0;
+    out->ident = back->ident;
+    out->conn_id = back->conn_id;
+    out->cb_program = back->program;
+    out->request_size_max = UINT32_MAX;
+    return STATE_OK;
+}
+
+static enum state_status begin_in_any_session(
+    struct state_client *client, struct state_back_call *out) REQUIRES(client->lock)
+{
     enum state_status status = STATE_NOENT;
-    mutex_lock(&client->lock);
     LIST_FOR_EACH(node, &client->sessions)
     {
         struct state_session *session = LIST_ENTRY(node, struct state_session, client_node);
@@ -63,14 +76,53 @@ enum state_status state_back_begin(
         if (tried == STATE_OK)
             break;
     }
+    return status;
+}
+
+enum state_status state_back_begin(
+    struct state *state, uint64_t clientid, struct state_back_call *out)
+{
+    struct state_client *client = state_client_by_id(state, clientid);
+    if (client == NULL)
+        return STATE_NOENT;
+    out->clientid = clientid;
+    mutex_lock(&client->lock);
+    enum state_status status =
+        client->v40 != NULL ? begin_v40(client, out) : begin_in_any_session(client, out);
     mutex_unlock(&client->lock);
     state_client_put(client);
     return status;
 }
 
+static void back_v40_clear(struct state_client *client) REQUIRES(client->lock)
+{
+    client->v40->back.conn_id = 0;
+    atomic_store(&client->back_count, 0);
+}
+
+static void end_v40(
+    struct state *state, const struct state_back_call *call, enum state_back_end how)
+{
+    struct state_client *client = state_client_by_id(state, call->clientid);
+    if (client == NULL)
+        return;
+    mutex_lock(&client->lock);
+    struct state_back_v40 *back = &client->v40->back;
+    assert(back->busy_count > 0);
+    back->busy_count--;
+    if ((how == STATE_BACK_SILENT || how == STATE_BACK_FAULT) && back->conn_id == call->conn_id)
+        back_v40_clear(client);
+    mutex_unlock(&client->lock);
+    state_client_put(client);
+}
+
 void state_back_end(
     struct state *state, const struct state_back_call *call, enum state_back_end how)
 {
+    if (call->minor == 0) {
+        end_v40(state, call, how);
+        return;
+    }
     struct state_session *session = atomic_load(&state->sessions[call->index]);
     mutex_lock(&session->lock);
     if (session->live && memcmp(session->id, call->sessionid, STATE_SESSIONID_SIZE) == 0) {
@@ -84,4 +136,73 @@ void state_back_end(
             session->back_fault = true;
     }
     mutex_unlock(&session->lock);
+}
+
+/* ---- version 4.0: which connection ---- */
+
+/* A client of 4.0 that is confirmed and not dead, with a reference; NULL: none. */
+static struct state_client *client_v40_get(struct state *state, uint64_t clientid)
+{
+    struct state_client *client = state_client_by_id(state, clientid);
+    if (client != NULL && client->v40 != NULL && client->confirmed && !client->dead)
+        return client;
+    state_client_put(client);
+    return NULL;
+}
+
+bool state_v40_dial_begin(struct state *state, uint64_t clientid, uint64_t now_ms,
+    uint64_t retry_ms, struct state_callback *out_callback)
+{
+    struct state_client *client = client_v40_get(state, clientid);
+    if (client == NULL)
+        return false;
+    mutex_lock(&client->server->lock);
+    *out_callback = client->v40->callback;
+    mutex_unlock(&client->server->lock);
+    mutex_lock(&client->lock);
+    struct state_back_v40 *back = &client->v40->back;
+    bool begins = retry_ms == 0 || (back->conn_id == 0 &&
+                                       (!back->has_dialed || now_ms - back->dialed_ms >= retry_ms));
+    if (begins) {
+        back->has_dialed = true;
+        back->dialed_ms = now_ms;
+    }
+    mutex_unlock(&client->lock);
+    state_client_put(client);
+    return begins;
+}
+
+bool state_v40_back_up(struct state *state, uint64_t clientid, uint64_t conn_id,
+    const struct state_callback *callback, uint64_t *out_before)
+{
+    struct state_client *client = client_v40_get(state, clientid);
+    if (client == NULL)
+        return false;
+    mutex_lock(&client->server->lock);
+    bool is_right = memcmp(callback, &client->v40->callback, sizeof *callback) == 0;
+    if (is_right) {
+        struct state_back_v40 *back = &client->v40->back;
+        mutex_lock(&client->lock);
+        *out_before = back->conn_id;
+        back->conn_id = conn_id;
+        back->program = callback->program;
+        back->ident = callback->ident;
+        atomic_store(&client->back_count, 1);
+        mutex_unlock(&client->lock);
+    }
+    mutex_unlock(&client->server->lock);
+    state_client_put(client);
+    return is_right;
+}
+
+void state_v40_back_down(struct state *state, uint64_t clientid, uint64_t conn_id)
+{
+    struct state_client *client = state_client_by_id(state, clientid);
+    if (client == NULL)
+        return;
+    mutex_lock(&client->lock);
+    if (client->v40 != NULL && client->v40->back.conn_id == conn_id)
+        back_v40_clear(client);
+    mutex_unlock(&client->lock);
+    state_client_put(client);
 }

@@ -1,6 +1,6 @@
 /*
  * state/back.h - the back channel of clients: which session, slot and connection a callback goes by
- * (RFC 8881 section 2.10.3.1). The nfs room does the calling.
+ * (RFC 8881 section 2.10.3.1), and in version 4.0 which connection. The nfs room makes those, and does the calling.
  */
 #pragma once
 
@@ -12,7 +12,9 @@ struct state_back_call {
     uint8_t sessionid[STATE_SESSIONID_SIZE];
     uint32_t index; /* of the session: this room's own */
     uint32_t slotid, seqid, highest_slotid;
-    uint32_t minor; /* of CREATE_SESSION */
+    uint32_t minor; /* of CREATE_SESSION; 0: of a client of 4.0, without sequence */
+    uint64_t clientid;
+    uint32_t ident; /* 4.0: callback_ident */
     uint32_t request_size_max;
     uint64_t conn_id;
     uint32_t cb_program;
@@ -21,7 +23,7 @@ struct state_back_call {
 };
 
 /* Takes a slot for one callback to a client, in any of its sessions with a connection that is bound to the back
- * channel. Errors: STATE_NOENT: there is none, or no such client; STATE_DELAY: all slots are in use. */
+ * channel; of 4.0: one of a few at a time. Errors: STATE_NOENT: there is none, or no such client; STATE_DELAY: all slots are in use. */
 MUST_CHECK enum state_status state_back_begin(
     struct state *state, uint64_t clientid, struct state_back_call *out);
 

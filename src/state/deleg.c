@@ -190,7 +190,7 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     struct state_files *files = args->file.files;
     struct state *state = files->state;
     *out_why = STATE_WHY_RESOURCE;
-    if (client == NULL || client->v40 != NULL || !state_back_is_up(client) ||
+    if (client == NULL || !state_back_is_up(client) ||
         atomic_load(&state->delegs.count) >= state->options.deleg_count_max)
         return false;
     if (!args->reclaim && conflict_is_recent(files, &args->file.key, caller->now_ms)) {
@@ -366,7 +366,13 @@ static void recall_locked(struct state_deleg *deleg, uint64_t now_ms)
     mutex_unlock(&delegs->lock);
 }
 
-enum state_status state_deleg_conflict(struct state_file *file, const struct state_client *client,
+/* Who asks, as far as one can know; 0: somebody. */
+static uint64_t caller_id(const struct state_caller *caller)
+{
+    return caller->client != NULL ? caller->client->id : caller->spoken_for;
+}
+
+enum state_status state_deleg_conflict(struct state_file *file, uint64_t clientid,
     enum state_deleg_use use, uint64_t now_ms, struct state_client **out_rival)
 {
     struct state_client *rival = NULL;
@@ -374,7 +380,8 @@ enum state_status state_deleg_conflict(struct state_file *file, const struct sta
     LIST_FOR_EACH(node, &file->delegs)
     {
         struct state_deleg *deleg = LIST_ENTRY(node, struct state_deleg, file_node);
-        if (deleg->client == client || (use == STATE_USE_READ && deleg->kind != STATE_DELEG_WRITE))
+        if (deleg->client->id == clientid ||
+            (use == STATE_USE_READ && deleg->kind != STATE_DELEG_WRITE))
             continue;
         status = STATE_DELAY;
         if (state_client_is_expired(deleg->client, now_ms))
@@ -404,7 +411,7 @@ static enum state_status clear_once(const struct state_caller *caller,
     mutex_lock(&shard->lock);
     struct state_file *file = state_file_find(shard, &ref->key);
     if (file != NULL)
-        status = state_deleg_conflict(file, caller->client, use, caller->now_ms, out_rival);
+        status = state_deleg_conflict(file, caller_id(caller), use, caller->now_ms, out_rival);
     mutex_unlock(&shard->lock);
     return status;
 }
@@ -442,7 +449,7 @@ bool state_deleg_writer(const struct state_caller *caller, const struct state_fi
     struct state_shard *shard = state_shard_of(file->files, &file->key);
     mutex_lock(&shard->lock);
     const struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
-    bool found = deleg != NULL && deleg->client != caller->client;
+    bool found = deleg != NULL && deleg->client->id != caller_id(caller);
     if (found) {
         *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
             .handle = deleg->handle.id,

@@ -1,7 +1,7 @@
 /*
  * state/deleg.h - delegations: a client may work on a file alone until it is recalled (RFC 8881 section 10.4).
  *
- *   state_deleg_grant() --> GRANTED --conflict--> RECALLED --a lease without return--> REVOKED --FREE_STATEID--> gone
+ *   state_deleg_grant() --> GRANTED --conflict--> RECALLED --a lease without return--> REVOKED --FREE_STATEID--> gone (4.0: at once)
  *                              '--- state_deleg_return() ---'---------------------------------------------------> gone
  *
  * A conflict is found by state_deleg_clear() (and by state_open(), for what came between). It puts what is to be
@@ -36,7 +36,7 @@ struct state_deleg_args {
     uint64_t change, size_bytes; /* of the file now: kept for state_deleg_writer() */
 };
 
-/* OPEN: gives the client of `caller` (of 4.1 and later) a delegation if the policy allows one: a connection for
+/* OPEN: gives the client of `caller` a delegation if the policy allows one: a connection for
  * callbacks, no open of another client in the way, no conflict on this file in the last 30 s, the limits. Gives
  * false and *out_why. Its stateid's seqid is 1. May call ops. */
 MUST_CHECK bool state_deleg_grant(const struct state_caller *caller,
@@ -60,8 +60,8 @@ bool state_deleg_may_exist(
 /* The same of all files of a file system, and any use. */
 bool state_files_have_delegs(const struct state_files *files);
 
-/* Whether others' delegations let `caller` use the file so. `caller->client` may be NULL: it is nobody that could
- * have one. STATE_DELAY: they were recalled, ask again later. May call ops. */
+/* Whether others' delegations let `caller` use the file so. One whose client is not known is another one than all that
+ * have delegations. STATE_DELAY: they were recalled, ask again later. May call ops. */
 MUST_CHECK enum state_status state_deleg_clear(
     const struct state_caller *caller, const struct state_file_ref *file, enum state_deleg_use use);
 

@@ -138,11 +138,11 @@ void state_file_drop_unused(struct state_shard *shard, struct state_file *file)
 
 void state_delegs_init(struct state_delegs *delegs);
 void state_delegs_fini(struct state_delegs *delegs);
-/* Finds what is in the way of such a use by `client` (NULL: by nobody that has any), and recalls it. STATE_DELAY:
+/* Finds what is in the way of such a use by that client (0: by nobody that has any), and recalls it. STATE_DELAY:
  * there is something; with *out_rival (a reference), it goes away when that one is expired. */
-MUST_CHECK enum state_status state_deleg_conflict(struct state_file *file,
-    const struct state_client *client, enum state_deleg_use use, uint64_t now_ms,
-    struct state_client **out_rival) REQUIRES(file->shard->lock);
+MUST_CHECK enum state_status state_deleg_conflict(struct state_file *file, uint64_t clientid,
+    enum state_deleg_use use, uint64_t now_ms, struct state_client **out_rival)
+    REQUIRES(file->shard->lock);
 /* Takes a delegation off its file, and off the lists of recalls; its client is locked. */
 void state_deleg_detach(struct state_deleg *deleg);
 /* Drops one delegation; true: the caller then calls ops.release for its file. */
@@ -212,7 +212,6 @@ struct state_handle *state_handle_lookup(
 void state_handle_bump(struct state_handle *handle);
 void state_handle_stateid(const struct state_client *client, const struct state_handle *handle,
     struct state_stateid *out_stateid);
-uint64_t state_stateid_clientid(const struct state_stateid *stateid);
 /* As state_caller_client(), for whom a stateid names. */
 MUST_CHECK enum state_status state_caller_of_stateid(const struct state_caller *caller,
     const struct state_stateid *stateid, struct state_client **out_client);

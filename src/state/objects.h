@@ -87,8 +87,18 @@ struct state_server {
     uint8_t identity[];
 };
 
-/* What only a client of 4.0 has. Under server->lock. */
+/* Where a client of 4.0 is called back. Under client->lock. */
+struct state_back_v40 {
+    uint64_t conn_id; /* of a connection that it answered on; 0: none */
+    uint32_t program, ident;
+    uint32_t busy_count;
+    bool has_dialed;
+    uint64_t dialed_ms; /* the last attempt to make such a connection */
+};
+
+/* What only a client of 4.0 has. Under server->lock, but for `back`. */
 struct state_client_v40 {
+    struct state_back_v40 back;
     struct state_callback callback;
     uint8_t confirm[STATE_CONFIRM_SIZE]; /* that confirms it, or has confirmed it */
     bool has_update;                     /* of the callback, waiting for SETCLIENTID_CONFIRM */
@@ -138,7 +148,7 @@ struct state_client {
     uint32_t owner_count, open_count, lock_state_count, range_count;
     struct list delegs; /* revoked ones, too */
     uint32_t deleg_count;
-    _Atomic uint32_t back_count;    /* connections bound to back channels, of all its sessions */
+    _Atomic uint32_t back_count;    /* connections that it can be called on */
     _Atomic uint32_t revoked_count; /* delegations that wait for FREE_STATEID */
     /* never changed: */
     struct state_client_v40 *v40; /* NULL: of 4.1 */

@@ -104,7 +104,7 @@ static enum state_status open_attach(struct state_open *open, const struct state
         status = state_share_check(file, NULL, open->access, open->deny, now_ms, out_rival);
         if (status == STATE_OK)
             status = state_deleg_conflict(
-                file, open->client, use_of(open->access, open->deny), now_ms, out_rival);
+                file, open->client->id, use_of(open->access, open->deny), now_ms, out_rival);
         if (status == STATE_OK) {
             state_share_count(file, open->access, open->deny, 1);
             list_add_tail(&file->opens, &open->file_node);
@@ -206,7 +206,8 @@ static enum state_status open_change_locked(struct state_client *client, struct 
     if ((access & ~open->access) != 0 || (deny & ~open->deny) != 0) {
         status = state_share_check(file, open, access, deny, now_ms, out_rival);
         if (status == STATE_OK)
-            status = state_deleg_conflict(file, client, use_of(access, deny), now_ms, out_rival);
+            status =
+                state_deleg_conflict(file, client->id, use_of(access, deny), now_ms, out_rival);
     }
     if (status == STATE_OK) {
         state_share_count(file, open->access, open->deny, -1);

@@ -97,6 +97,8 @@ MUST_CHECK enum state_status state_io_check(const struct state_caller *caller,
     const struct state_file_ref *file, const struct state_stateid *stateid, enum state_io io,
     struct state_io_grant *out_grant);
 
+/* The client that a stateid names, whether there is one or not; of no meaning for special ones. */
+uint64_t state_stateid_clientid(const struct state_stateid *stateid);
 /* The special stateids. */
 bool state_stateid_is_anonymous(const struct state_stateid *stateid);   /* all 0 */
 bool state_stateid_is_read_bypass(const struct state_stateid *stateid); /* all 1 */

@@ -80,6 +80,16 @@ void state_recall_sent(
     state_client_put(client);
 }
 
+/* Off its file, it remains for its stateid. */
+static void deleg_keep_revoked(struct state_client *client, struct state_deleg *deleg)
+    REQUIRES(client->lock)
+{
+    state_deleg_detach(deleg);
+    deleg->phase = STATE_DELEG_REVOKED_PHASE;
+    client->deleg_count--;
+    atomic_fetch_add(&client->revoked_count, 1);
+}
+
 static void deleg_revoke(struct state *state, const struct state_recall *late)
 {
     struct state_client *client = state_client_by_id(state, late->clientid);
@@ -91,11 +101,12 @@ static void deleg_revoke(struct state *state, const struct state_recall *late)
     if (deleg != NULL) {
         files = deleg->files;
         state_files_enter_always(files);
-        state_deleg_detach(deleg);
-        deleg->phase = STATE_DELEG_REVOKED_PHASE;
-        client->deleg_count--;
-        atomic_fetch_add(&client->revoked_count, 1);
         atomic_fetch_add(&state->delegs.revoked, 1);
+        if (client->v40 != NULL)
+            (void)state_deleg_drop(
+                client, deleg); /* 4.0 has no FREE_STATEID: nobody would ever free it */
+        else
+            deleg_keep_revoked(client, deleg);
     }
     mutex_unlock(&client->lock);
     if (files != NULL) {
@@ -175,7 +186,7 @@ bool state_deleg_pressure(struct state *state, uint64_t now_ms, uint32_t *cursor
     bool found = false;
     while (!found && state_clients_list(state, cursor, &client, 1) == 1) {
         mutex_lock(&client->lock);
-        found = client->deleg_count > 1;
+        found = client->deleg_count > 1 && client->v40 == NULL; /* 4.0 has no CB_RECALL_ANY */
         *out_clientid = client->id;
         *out_keep_count = client->deleg_count / 2;
         mutex_unlock(&client->lock);

@@ -154,7 +154,7 @@ static struct state_owner *owner_of_stateid(
     case STATE_HANDLE_CLOSED:
         return CONTAINER_OF(handle, struct state_owner_v40, closed)->owner;
     case STATE_HANDLE_DELEG:
-        break; /* of 4.1: it has no owner */
+        break; /* it has no owner */
     }
     return NULL;
 }

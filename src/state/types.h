@@ -45,6 +45,7 @@ enum state_status {
     STATE_LOCKS_HELD = 10037,
     STATE_OPENMODE = 10038,
     STATE_BAD_RANGE = 10042,
+    STATE_CB_PATH_DOWN = 10048,
     STATE_BADSESSION = 10052,
     STATE_BADSLOT = 10053,
     STATE_COMPLETE_ALREADY = 10054,
@@ -85,9 +86,12 @@ struct state_ticket; /* a request in progress: state/session.h */
 struct state_files;  /* of one file system: state/files.h */
 
 /* Who asks, and when. In version 4.1 and later `client` is that of the request's session. In
- * version 4.0 it is NULL: there the stateid, or a clientid argument, names the client. */
+ * version 4.0 it is NULL: there the stateid, or a clientid argument, names the client. GETATTR, SETATTR, REMOVE and
+ * others have neither: whose they are is `spoken_for`, a clientid, if that is known; else 0. It decides only
+ * whose delegations are not in the way: docs/design/0004-delegations.md. */
 struct state_caller {
     struct state_server *server;
     struct state_client *client;
+    uint64_t spoken_for;
     uint64_t now_ms; /* of a clock that never goes back */
 };

@@ -139,7 +139,12 @@ enum state_status state_renew(struct state_server *server, uint64_t clientid, ui
     const struct state_caller caller = { .server = server, .now_ms = now_ms };
     struct state_client *client;
     enum state_status status = state_caller_client(&caller, clientid, &client);
-    if (status == STATE_OK)
-        state_client_put(client);
+    if (status != STATE_OK)
+        return status;
+    mutex_lock(&client->lock);
+    if (client->deleg_count > 0 && !state_back_is_up(client))
+        status = STATE_CB_PATH_DOWN;
+    mutex_unlock(&client->lock);
+    state_client_put(client);
     return status;
 }

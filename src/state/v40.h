@@ -25,7 +25,7 @@
 #define STATE_REPLY_SIZE_MAX \
     1200u /* of one turn: LOCK4denied with the longest owner is the largest */
 
-/* Where a client of 4.0 wants to be called back. Recorded, never used so far. */
+/* Where a client of 4.0 wants to be called back. No padding, and zeros behind the strings: it is compared as bytes. */
 struct state_callback {
     uint32_t program;
     uint32_t ident;
@@ -55,9 +55,23 @@ MUST_CHECK enum state_status state_setclientid(struct state_server *server,
 MUST_CHECK enum state_status state_setclientid_confirm(struct state_server *server,
     uint64_t clientid, const uint8_t confirm[STATE_CONFIRM_SIZE], struct slice principal,
     uint64_t now_ms);
-/* RENEW. */
+/* RENEW. STATE_CB_PATH_DOWN: the lease is renewed, but the client has delegations and cannot be called back
+ * (RFC 7530 section 16.28). */
 MUST_CHECK enum state_status state_renew(
     struct state_server *server, uint64_t clientid, uint64_t now_ms);
+
+/* ---- callbacks: docs/design/0004-delegations.md. Calls themselves: state/back.h ---- */
+
+/* Whether a connection to the client is to be made now: it can not be called, and `retry_ms` have passed since the last
+ * attempt (0: in any case). Then this is the last attempt, and *out_callback what the client said. */
+MUST_CHECK bool state_v40_dial_begin(struct state *state, uint64_t clientid, uint64_t now_ms,
+    uint64_t retry_ms, struct state_callback *out_callback);
+/* The client has answered on a connection that was made for `callback`: from now on it is called there, in place of
+ * *out_before (0: none). False: there is no such client, or it has named another place since. */
+MUST_CHECK bool state_v40_back_up(struct state *state, uint64_t clientid, uint64_t conn_id,
+    const struct state_callback *callback, uint64_t *out_before);
+/* That connection is gone. */
+void state_v40_back_down(struct state *state, uint64_t clientid, uint64_t conn_id);
 
 /* One numbered operation of an owner. */
 struct state_turn {

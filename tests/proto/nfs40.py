@@ -17,8 +17,8 @@ RESULT_CONFIRM = 2  # OPEN4_RESULT_CONFIRM
 NOT_ADVANCING = ("STALE_CLIENTID", "STALE_STATEID", "BAD_STATEID", "BAD_SEQID", "BADXDR", "RESOURCE", "NOFILEHANDLE")
 
 
-def setclientid(owner, verifier, address=b"0.0.0.0.0.0"):
-    return op("SETCLIENTID", verifier + opaque(owner) + u32(0x40000000) + opaque(b"tcp") + opaque(address) + u32(1))
+def setclientid(owner, verifier, address=b"0.0.0.0.0.0", ident=1, netid=b"tcp"):
+    return op("SETCLIENTID", verifier + opaque(owner) + u32(0x40000000) + opaque(netid) + opaque(address) + u32(ident))
 
 
 def setclientid_confirm(clientid, confirm):
@@ -37,8 +37,9 @@ def numbered(encoded, seqid):
 class Client40:
     """A client of 4.0: confirmed, with one open owner."""
 
-    def __init__(self, conn, owner=None, verifier=None, cred=nfs4.ROOT):
+    def __init__(self, conn, owner=None, verifier=None, cred=nfs4.ROOT, **callback):
         self.conn = conn
+        self.callback = callback  # of setclientid()
         self.owner = owner or b"tester40-" + os.urandom(6).hex().encode()
         self.verifier = verifier or os.urandom(8)
         self.cred = cred
@@ -46,7 +47,7 @@ class Client40:
 
     def introduce(self):
         """SETCLIENTID and its confirmation; the owners begin anew."""
-        made = self.run(setclientid(self.owner, self.verifier)).ok().last
+        made = self.run(setclientid(self.owner, self.verifier, **self.callback)).ok().last
         self.clientid = made.clientid
         self.run(setclientid_confirm(made.clientid, made.confirm)).ok()
         self.seqid = 0  # of the open owner, the newest that was used
