@@ -176,7 +176,7 @@ static void dial(struct compound *compound, uint64_t clientid, uint64_t retry_ms
     struct nfs_server *server = compound->server;
     struct rpc_conn *rpc = compound->conn->rpc;
     struct state_callback callback;
-    if (!view_allows_delegations(compound->conn, compound->conn->volume) ||
+    if (rpc->is_secure || !view_allows_delegations(compound->conn, compound->conn->volume) ||
         !state_v40_dial_begin(
             server->state, clientid, compound->caller.now_ms, retry_ms, &callback))
         return;

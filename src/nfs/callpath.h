@@ -3,7 +3,8 @@
  * connection are.
  *
  * Only with option nfs.callbacks_v40. A connection goes to the host that the client's own one comes from, and only if the
- * client named that host (rpc_conn_dial() knows no other); only to ports from 1024 on. It counts once the client
+ * client named that host (rpc_conn_dial() knows no other); only to ports from 1024 on; and not to clients that use TLS, as
+ * it would tell filehandles in plain text. It counts once the client
  * has answered CB_NULL on it. docs/design/0004-delegations.md. RFC 7530 sections 10.2.1 and 16.33.
  */
 #pragma once
