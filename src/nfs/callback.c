@@ -82,7 +82,7 @@ static int get_cred(const struct callback *callback, struct arena *arena, struct
         *out = (struct rpc_cred){ .flavor = RPC_AUTH_NONE };
         return 0;
     }
-    if (callback->back.minor > 0)
+    if (!callback->back.is_v40)
         return choose_cred(callback->back.cb_security, arena, out);
     *out = (struct rpc_cred){ .flavor = RPC_AUTH_SYS, .machine_name = slice_str("shoal") };
     return 0;
@@ -102,7 +102,7 @@ static void put_compound(
     struct xdr_encoder *enc, const struct callback *callback, const union nfs_cb_argop4 *arg)
 {
     const struct state_back_call *back = &callback->back;
-    bool has_sequence = back->minor > 0;
+    bool has_sequence = !back->is_v40;
     xdr_put_u32(enc, 0); /* tag */
     xdr_put_u32(enc, back->minor);
     xdr_put_u32(enc, has_sequence ? 0 : back->ident);
@@ -186,7 +186,7 @@ static void back_end(
     if (callback->opcode == 0)
         return;
     state_back_end(server->state, &callback->back, how);
-    if (callback->back.minor == 0 && (how == STATE_BACK_SILENT || how == STATE_BACK_FAULT))
+    if (callback->back.is_v40 && (how == STATE_BACK_SILENT || how == STATE_BACK_FAULT))
         view_conn_close(server, callback->back.conn_id);
 }
 
@@ -292,7 +292,7 @@ static int decode_reply(const struct callback *callback, struct xdr_decoder *dec
         *out_end = status == NFS4ERR_DELAY ? STATE_BACK_NOT_RUN : STATE_BACK_FAULT;
         return status == NFS4ERR_DELAY ? -EAGAIN : -EPROTO;
     }
-    if (callback->back.minor > 0) {
+    if (!callback->back.is_v40) {
         int err;
         if (!xdr_get_u32(dec, &opcode) || opcode != OP_CB_SEQUENCE ||
             !nfs_cb_resop4_decode(dec, opcode, &sequence))

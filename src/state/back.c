@@ -36,6 +36,7 @@ static enum state_status begin_in_session(
         if (session->back_slots[i].busy)
             out->highest_slotid = i;
     out->minor = session->minor;
+    out->is_v40 = false;
     out->request_size_max = session->back.request_size_max;
     out->conn_id = conn_id;
     out->cb_program = session->cb_program;
@@ -54,6 +55,7 @@ static enum state_status begin_v40(struct state_client *client, struct state_bac
         return STATE_DELAY;
     back->busy_count++;
     out->minor = 0;
+    out->is_v40 = true;
     out->ident = back->ident;
     out->conn_id = back->conn_id;
     out->cb_program = back->program;
@@ -119,7 +121,7 @@ static void end_v40(
 void state_back_end(
     struct state *state, const struct state_back_call *call, enum state_back_end how)
 {
-    if (call->minor == 0) {
+    if (call->is_v40) {
         end_v40(state, call, how);
         return;
     }

@@ -12,7 +12,8 @@ struct state_back_call {
     uint8_t sessionid[STATE_SESSIONID_SIZE];
     uint32_t index; /* of the session: this room's own */
     uint32_t slotid, seqid, highest_slotid;
-    uint32_t minor; /* of CREATE_SESSION; 0: of a client of 4.0, without sequence */
+    uint32_t minor; /* of CREATE_SESSION */
+    bool is_v40;    /* of a client of 4.0: without a session */
     uint64_t clientid;
     uint32_t ident; /* 4.0: callback_ident */
     uint32_t request_size_max;
