@@ -252,6 +252,34 @@ int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
     return err;
 }
 
+static void hint_done(
+    struct nfs_server *server, void *context, int err, const union nfs_cb_resop4 *res)
+{
+    (void)server;
+    (void)context;
+    (void)err;
+    (void)res;
+}
+
+void callback_hint(struct nfs_server *server, const uint8_t sessionid[NFS4_SESSIONID_SIZE],
+    uint32_t opcode, const union nfs_cb_argop4 *arg)
+{
+    struct callback *callback = calloc(1, sizeof *callback);
+    if (callback == NULL)
+        return;
+    if (state_back_begin_in(server->state, sessionid, &callback->back) != STATE_OK) {
+        free(callback);
+        return;
+    }
+    callback->opcode = opcode;
+    callback->done = hint_done;
+    int err = callback_start(server, callback, arg);
+    if (err == 0)
+        return;
+    back_end(server, callback, err == -ENOTCONN ? STATE_BACK_SILENT : STATE_BACK_NOT_RUN);
+    free(callback);
+}
+
 /* ---- the answer ---- */
 
 /* What CB_SEQUENCE was answered. */

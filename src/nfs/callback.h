@@ -39,6 +39,10 @@ void callbacks_fini(struct callbacks *callbacks);
 MUST_CHECK int callback_send(struct nfs_server *server, uint64_t clientid, uint32_t opcode,
     const union nfs_cb_argop4 *arg, callback_done *done, void *context);
 
+/* Sends one operation in a session, if it can be called now; what comes of it is the client's affair. */
+void callback_hint(struct nfs_server *server, const uint8_t sessionid[NFS4_SESSIONID_SIZE],
+    uint32_t opcode, const union nfs_cb_argop4 *arg);
+
 /* Sends CB_NULL on a connection, whoever is there; `done` as above, without `res`. Errors: -ENOTCONN, -ENOMEM. */
 MUST_CHECK int callback_probe(struct nfs_server *server, uint64_t conn_id, uint32_t program,
     callback_done *done, void *context);

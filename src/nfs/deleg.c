@@ -362,9 +362,20 @@ void deleg_pump(struct nfs_server *server)
         send_notice(server, &notice);
 }
 
+static void recall_slots(struct nfs_server *server)
+{
+    uint32_t cursor = 0, target;
+    uint8_t sessionid[NFS4_SESSIONID_SIZE];
+    while (state_slots_recall_next(server->state, &cursor, sessionid, &target)) {
+        union nfs_cb_argop4 arg = { .opcbrecall_slot = { .rsa_target_highest_slotid = target } };
+        callback_hint(server, sessionid, OP_CB_RECALL_SLOT, &arg);
+    }
+}
+
 void deleg_tick(struct nfs_server *server, uint64_t now_ms)
 {
     deleg_pump(server);
+    recall_slots(server);
     uint32_t cursor = 0, keep_count;
     uint64_t clientid;
     while (state_deleg_pressure(server->state, now_ms, &cursor, &clientid, &keep_count)) {

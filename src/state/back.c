@@ -96,6 +96,18 @@ enum state_status state_back_begin(
     return status;
 }
 
+enum state_status state_back_begin_in(
+    struct state *state, const uint8_t sessionid[STATE_SESSIONID_SIZE], struct state_back_call *out)
+    NO_LOCK_CHECK
+{
+    struct state_session *session = state_session_by_id(state, sessionid);
+    if (session == NULL)
+        return STATE_NOENT;
+    enum state_status status = begin_in_session(session, out);
+    mutex_unlock(&session->lock);
+    return status;
+}
+
 static void back_v40_clear(struct state_client *client) REQUIRES(client->lock)
 {
     client->v40->back.conn_id = 0;

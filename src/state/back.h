@@ -28,6 +28,10 @@ struct state_back_call {
 MUST_CHECK enum state_status state_back_begin(
     struct state *state, uint64_t clientid, struct state_back_call *out);
 
+/* The same, in one session. */
+MUST_CHECK enum state_status state_back_begin_in(struct state *state,
+    const uint8_t sessionid[STATE_SESSIONID_SIZE], struct state_back_call *out);
+
 enum state_back_end {
     STATE_BACK_RAN,     /* the client executed it: the slot moves on */
     STATE_BACK_NOT_RUN, /* it refused it, or never got it */

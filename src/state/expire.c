@@ -102,6 +102,7 @@ void state_tick(struct state *state, uint64_t now_ms)
         }
     } while (count > 0);
     state_delegs_tick(state, now_ms);
+    state_slots_tick(state);
     struct state_files *files = NULL;
     while ((files = state_files_next(state, files)) != NULL)
         state_recovery_end(files, now_ms);

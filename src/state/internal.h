@@ -92,7 +92,9 @@ size_t state_clients_list(
 
 /* ---- session.c, sequence.c, connection.c ---- */
 
-/* The session of that id, locked, or NULL. */
+/* The session of that id, locked, or NULL; of a server, or of any. */
+struct state_session *state_session_by_id(
+    struct state *state, const uint8_t sessionid[STATE_SESSIONID_SIZE]) NO_LOCK_CHECK;
 struct state_session *state_session_lock(
     struct state_server *server, const uint8_t sessionid[STATE_SESSIONID_SIZE]) NO_LOCK_CHECK;
 /* Makes all its sessions unreachable; those with running requests go when the last of them ends. */
@@ -109,6 +111,16 @@ bool state_binding_exists(const struct state_session *session, uint64_t conn_id)
 MUST_CHECK int state_binding_add(struct state_session *session, uint64_t conn_id, unsigned channels)
     REQUIRES(session->lock);
 void state_bindings_drop(struct state_session *session) REQUIRES(session->lock);
+
+/* ---- slots.c ---- */
+
+/* A new session: all the slots that it was given. */
+void state_slots_start(struct state_session *session) REQUIRES(session->lock);
+/* A new request in a slot, whose client says which is the highest in use: what it tells of what the client has seen. */
+void state_slots_note(struct state_session *session, struct state_slot *slot,
+    uint32_t highest_slotid) REQUIRES(session->lock);
+/* Begins to take slots back, or gives some. */
+void state_slots_tick(struct state *state);
 
 /* ---- files.c ---- */
 

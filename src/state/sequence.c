@@ -13,9 +13,10 @@
 
 static enum state_status request_check(
     const struct state_session *session, const struct state_sequence *args)
+    REQUIRES(session->lock)
 {
     const struct state_channel *fore = &session->fore;
-    if (args->slotid >= fore->slot_count_max)
+    if (args->slotid >= session->slot_count)
         return STATE_BADSLOT;
     if (args->highest_slotid >= fore->slot_count_max)
         return STATE_BAD_HIGH_SLOT;
@@ -103,8 +104,10 @@ static enum state_status sequence_locked(struct state_session *session,
     ticket->session = session;
     ticket->client = session->client;
     ticket->slotid = args->slotid;
-    ticket->highest_slotid = session->fore.slot_count_max - 1;
-    ticket->target_highest_slotid = session->fore.slot_count_max - 1;
+    if (!ticket->is_replay)
+        state_slots_note(session, slot, args->highest_slotid);
+    ticket->highest_slotid = session->slot_count - 1;
+    ticket->target_highest_slotid = session->slot_target - 1;
     ticket->response_size_max = session->fore.response_size_max;
     ticket->response_cached_size_max = session->fore.response_cached_size_max;
     ticket->cachethis = args->cachethis;
@@ -137,7 +140,7 @@ void state_sequence_end(struct state_ticket *ticket, struct slice reply)
         assert(reply.size <= ticket->response_cached_size_max);
         /* Nobody else looks at the reply of a busy slot: no lock is needed. */
         memcpy(slot->reply, reply.data, reply.size);
-        slot->reply_size = reply.size;
+        slot->reply_size = (uint32_t)reply.size;
     }
     mutex_lock(&session->lock);
     assert(slot->phase != STATE_SLOT_FREE);

@@ -25,10 +25,9 @@
 
 /* ---- finding ---- */
 
-struct state_session *state_session_lock(
-    struct state_server *server, const uint8_t sessionid[STATE_SESSIONID_SIZE])
+struct state_session *state_session_by_id(
+    struct state *state, const uint8_t sessionid[STATE_SESSIONID_SIZE])
 {
-    struct state *state = server->state;
     uint32_t index = load_be32(sessionid + SESSIONID_INDEX_AT);
     if (index >= state->options.session_count_max)
         return NULL;
@@ -37,11 +36,21 @@ struct state_session *state_session_lock(
     if (session == NULL)
         return NULL;
     mutex_lock(&session->lock);
-    if (LIKELY(session->live && session->server == server &&
-               memcmp(session->id, sessionid, STATE_SESSIONID_SIZE) == 0))
+    if (LIKELY(session->live && memcmp(session->id, sessionid, STATE_SESSIONID_SIZE) == 0))
         return session;
     mutex_unlock(&session->lock);
     return NULL;
+}
+
+struct state_session *state_session_lock(
+    struct state_server *server, const uint8_t sessionid[STATE_SESSIONID_SIZE])
+{
+    struct state_session *session = state_session_by_id(server->state, sessionid);
+    if (UNLIKELY(session != NULL && session->server != server)) {
+        mutex_unlock(&session->lock);
+        return NULL;
+    }
+    return session;
 }
 
 /* ---- the end ---- */
@@ -264,6 +273,7 @@ static void session_start(struct state_session *session, struct state_client *cl
     session->client = client;
     session->fore = created->fore;
     session->back = created->back;
+    state_slots_start(session);
     session->has_back_channel = created->has_back_channel;
     session->back_fault = false;
     memset(session->back_slots, 0, sizeof session->back_slots);

@@ -119,6 +119,10 @@ struct state_ticket {
 MUST_CHECK enum state_status state_sequence_begin(struct state_server *server,
     const struct state_sequence *args, uint64_t now_ms, struct state_ticket *out_ticket);
 
+/* A session that is to be told that it should use fewer slots: CB_RECALL_SLOT. *cursor: 0 at first; false: no more. */
+MUST_CHECK bool state_slots_recall_next(struct state *state, uint32_t *cursor,
+    uint8_t out_sessionid[STATE_SESSIONID_SIZE], uint32_t *out_target_highest_slotid);
+
 /* Frees the slot. `reply` (the COMPOUND's results as encoded; empty: not to be kept) is copied if the client
  * asked for it with cachethis; its size must then not be over response_cached_size_max. A reply
  * that is not kept makes a retry fail with STATE_RETRY_UNCACHED_REP. The ticket, its client and its

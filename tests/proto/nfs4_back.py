@@ -10,7 +10,7 @@ import types
 import nfs4
 from nfs4 import op, opaque, stateid_bytes, u32
 
-CB_GETATTR, CB_RECALL, CB_RECALL_ANY, CB_SEQUENCE, CB_NOTIFY_LOCK, CB_OFFLOAD = 3, 4, 8, 11, 13, 15
+CB_GETATTR, CB_RECALL, CB_RECALL_ANY, CB_RECALL_SLOT, CB_SEQUENCE, CB_NOTIFY_LOCK, CB_OFFLOAD = 3, 4, 8, 10, 11, 13, 15
 PROGRAM = 0x40000000
 BACK_CHANNEL = 2  # CREATE_SESSION4_FLAG_CONN_BACK_CHAN
 CB_PATH_DOWN, RECALLABLE_STATE_REVOKED, CB_PATH_DOWN_SESSION = 0x1, 0x40, 0x200
@@ -34,6 +34,8 @@ def decode_call(number, reader):
         call.fh, call.attrs = reader.opaque(), reader.bitmap()
     elif number == CB_NOTIFY_LOCK:
         call.fh, call.clientid, call.owner = reader.opaque(), reader.u64(), reader.opaque()
+    elif number == CB_RECALL_SLOT:
+        call.target = reader.u32()
     elif number == CB_RECALL_ANY:
         call.keep, call.types = reader.u32(), reader.bitmap()
     elif number == CB_OFFLOAD:

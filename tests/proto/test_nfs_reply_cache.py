@@ -4,6 +4,7 @@ import re
 import urllib.request
 
 import nfs4
+import nfs4_back
 from nfs4 import channel, create_session, destroy_session, putrootfh
 import pytest
 import shoal_server
@@ -67,3 +68,39 @@ def test_a_slot_keeps_what_it_was_given_room_for(server, conn):
     last.run(putrootfh(), *[wide] * 5).ok()
     for session in sessions:
         session.destroy()
+
+
+def slots_of(session):
+    """(sr_highest_slotid, sr_target_highest_slotid), told with a new request in slot 0."""
+    found = session.run().ok().of("SEQUENCE")
+    return found.highest, found.target
+
+
+def test_slots_are_taken_back_when_memory_is_scarce_and_given_again(address, conn):
+    """RFC 8881 section 2.10.6.1: only once the client has seen what it is asked, and has nothing out above it."""
+    made = nfs4.Client(nfs4_back.BackConn(address))
+    session = made.session(flags=nfs4_back.BACK_CHANNEL, fore=GREEDY, back=channel(4096, 4096, 0, 8, 4)).ready()
+    most = session.created.fore.slots - 1
+    fewer = (most + 1) // 2 - 1
+    assert most > 1 and slots_of(session) == (most, most)
+    session.run(slot=most, cachethis=True).ok()
+    fillers, _, _ = fill(conn)
+    call = session.conn.wait_for(nfs4_back.CB_RECALL_SLOT)
+    assert (call.target, call.sequence["sessionid"]) == (fewer, session.id)
+    assert slots_of(session) == (most, fewer)
+    session.run(slot=most).ok()  # it may still be used, and shows that this slot's client has not heard of it
+    for _ in range(10):  # the answer of the first is known to have come when the slot is used anew
+        highest, target = slots_of(session)
+        if highest == target:
+            break
+    assert highest == fewer
+    assert session.run(slot=most).status == "BADSLOT"
+    session.run(slot=highest).ok()
+    for filler in fillers:
+        filler.destroy()
+    shoal_server.wait_until(lambda: slots_of(session) == (most, most), 30, "the slots are there again")
+    assert session.run(slot=most).status == "SEQ_MISORDERED"
+    session.seqids[most] = 0
+    session.run(slot=most).ok()  # it begins anew
+    session.destroy()
+    session.conn.close()
