@@ -96,9 +96,8 @@ enum state_status state_back_begin(
     return status;
 }
 
-enum state_status state_back_begin_in(
-    struct state *state, const uint8_t sessionid[STATE_SESSIONID_SIZE], struct state_back_call *out)
-    NO_LOCK_CHECK
+enum state_status state_back_begin_in(struct state *state,
+    const uint8_t sessionid[STATE_SESSIONID_SIZE], struct state_back_call *out) NO_LOCK_CHECK
 {
     struct state_session *session = state_session_by_id(state, sessionid);
     if (session == NULL)

@@ -192,11 +192,11 @@ struct state_session {
     struct state_back_slot back_slots[STATE_BACK_SLOT_MAX];
     uint32_t minor;
     uint32_t busy_count;
-    struct state_slot *slots;                /* [fore.slot_count_max] */
-    uint32_t slot_count, slot_target;        /* that there are now, and are to be: state/slots.c */
-    uint32_t slot_serial;                    /* grows with each change of these */
-    bool slots_seen;                         /* the client knows them as they are */
-    bool recalls_slots;                      /* CB_RECALL_SLOT is to be sent */
+    struct state_slot *slots;         /* [fore.slot_count_max] */
+    uint32_t slot_count, slot_target; /* that there are now, and are to be: state/slots.c */
+    uint32_t slot_serial;             /* grows with each change of these */
+    bool slots_seen;                  /* the client knows them as they are */
+    bool recalls_slots;               /* CB_RECALL_SLOT is to be sent */
     uint64_t reserved_bytes;
     struct list bindings; /* oldest first */
     uint32_t binding_count;

@@ -12,8 +12,7 @@
 #define REPLY_SIZE_MIN 80u
 
 static enum state_status request_check(
-    const struct state_session *session, const struct state_sequence *args)
-    REQUIRES(session->lock)
+    const struct state_session *session, const struct state_sequence *args) REQUIRES(session->lock)
 {
     const struct state_channel *fore = &session->fore;
     if (args->slotid >= session->slot_count)
