@@ -50,6 +50,7 @@ struct api_call {
     struct auth_result who;
     const struct sockaddr_storage *peer; /* borrowed */
     bool is_denied;                      /* a policy refused it */
+    const char *resource; /* ARN of what it is about, for the audit log; NULL: none */
     struct arena arena;
     const char *path_value; /* of the {Name} in the path, decoded; NULL: none */
     struct query query;     /* of the URL; of the body in the query protocol */

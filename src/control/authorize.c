@@ -141,6 +141,13 @@ static enum api_error_id refusal_of(enum protocol protocol)
     abort();
 }
 
+/* What the call is about, for the audit log. Errors: -ENOMEM. */
+static int note_resource(struct api_call *call, const struct authorize_target *target)
+{
+    call->resource = arena_copy(&call->arena, slice_str(target->arn));
+    return call->resource == NULL ? -ENOMEM : 0;
+}
+
 static const struct api_error *refuse(struct api_call *call, const struct service *service,
     const char *action, const char *arn, enum policy_verdict verdict)
 {
@@ -179,7 +186,9 @@ const struct api_error *authorize_efs(struct api_call *call, const struct action
     const json_t *encrypted = json_object_get(call->input, "Encrypted");
     bool creates = strncmp(action->name, "Create", 6) == 0;
     authorize_target_efs(call, action, &target);
-    int err = read_fs_policy(&target, &policy);
+    int err = note_resource(call, &target);
+    if (err == 0)
+        err = read_fs_policy(&target, &policy);
     if (err == 0)
         err = authorize_context(call, true, &context);
     if (err == 0)
@@ -227,7 +236,9 @@ const struct api_error *authorize_query(
         return NULL;
     authorize_target_query(call, service, &target);
     const char *policy_arn = query_find(&call->query, "PolicyArn");
-    int err = authorize_context(call, true, &context);
+    int err = note_resource(call, &target);
+    if (err == 0)
+        err = authorize_context(call, true, &context);
     if (err == 0)
         err = add_target_tags(context, &target);
     if (err == 0)
@@ -247,7 +258,9 @@ const struct api_error *authorize_json(
     struct authorize_target target = { 0 };
     const struct api_error *error = NULL;
     authorize_target_json(call, service, &target);
-    int err = authorize_context(call, true, &context);
+    int err = note_resource(call, &target);
+    if (err == 0)
+        err = authorize_context(call, true, &context);
     if (err == 0)
         error = decide(call, service, iam_action, &target, context);
     authorize_target_fini(&target);

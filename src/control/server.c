@@ -205,7 +205,7 @@ static const struct api_error *take_input(
 }
 
 /* One line for each request that changed something, or was to. Their number is bounded by the logger. */
-static void audit(const struct api_call *call, const struct http_request *request)
+static void log_call(const struct api_call *call, const struct http_request *request)
 {
     if (strcmp(request->method, "GET") == 0)
         return;
@@ -242,7 +242,7 @@ static void serve_efs(
         respond_error(call, response);
     else
         respond_output(call, action->status, JSON_TYPE, response);
-    audit(call, request);
+    log_call(call, request);
     unsigned row = (unsigned)action_index(action);
     metrics_observe(METRIC_API_SECONDS, row, clock_monotonic_ns() - start_ns);
     if (error != NULL)
@@ -284,7 +284,7 @@ static void serve_target(const struct service *service, struct api_call *call,
             error = authorize_json(call, service, target->iam_action);
         if (error == NULL)
             error = target->handler(call);
-        audit(call, request);
+        log_call(call, request);
     }
     if (error != NULL)
         respond_target_error(call, response);
@@ -324,6 +324,39 @@ static void serve_signed(
         serve_target(service, call, request, response);
         break;
     }
+}
+
+/* The id of what an EFS operation made; NULL: nothing. */
+static const char *created_id(const struct api_call *call)
+{
+    static const char *const names[] = { "AccessPointId", "MountTargetId", "FileSystemId" };
+    if (strncmp(call->action, "Create", 6) != 0)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *id = json_string_value(json_object_get(call->output, names[i]));
+        if (id != NULL)
+            return id;
+    }
+    return NULL;
+}
+
+/* Every signed call, and every one that was to be, leaves a line. */
+static void report_call(
+    struct audit *audit, const struct api_call *call, const struct http_response *response)
+{
+    const struct principal *principal = call->who.principal;
+    audit_call(audit, &(struct audit_call){ .now_ms = call->now_ms,
+                          .request = call->request_id,
+                          .principal = principal != NULL ? principal->arn : NULL,
+                          .key = call->who.key_id,
+                          .service = call->who.service,
+                          .action = call->action,
+                          .resource = call->resource,
+                          .created = created_id(call),
+                          .result = call->failure != NULL ? call->failure->name : "ok",
+                          .status = response->status,
+                          .denied = call->is_denied || call->who.failure != AUTH_OK,
+                          .source = call->peer });
 }
 
 static void serve_health(struct http_response *response)
@@ -378,6 +411,7 @@ static void on_request(
     call.now_ms = now.seconds * 1000 + now.nanoseconds / 1000000;
     arena_init(&call.arena, ARENA_SIZE_MAX);
     serve_signed(&call, request, response);
+    report_call(server->options.audit, &call, response);
     json_decref(call.output);
     json_decref(call.error_fields);
     json_decref(call.body);

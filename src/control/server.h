@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "auth/audit.h"
 #include "catalog/records.h"
 #include "control/worker.h"
 #include "fs/volumes.h"
@@ -17,6 +18,7 @@ struct key_store;
 
 struct control_options {
     struct catalog *catalog;         /* borrowed */
+    struct audit *audit;             /* borrowed; NULL: no audit log is kept */
     struct fs_volumes *volumes;      /* borrowed */
     struct key_store *keys;          /* borrowed */
     struct sockaddr_storage address; /* of the HTTP port; port 0: any, see control_server_port() */

@@ -217,6 +217,7 @@ const struct api_error *sts_assume_role(struct api_call *call, struct xml *xml)
     const struct api_error *error = take_assumption(call, &assumption);
     if (error != NULL)
         return error;
+    call->resource = assumption.role_arn;
     const struct catalog_identity *role = find_role(call->context->catalog, assumption.role_arn);
     error = check_trust(call, role, &assumption);
     assert(error != NULL || (role != NULL && assumption.name != NULL)); /* no role trusts nobody */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/audit.h"
 #include "auth/credentials.h"
 #include "auth/key_store.h"
 #include "base/clock.h"
@@ -38,6 +39,8 @@ struct service {
     struct engine *engine;
     struct fs_volumes *volumes;
     struct catalog *catalog;
+    struct audit *audit;               /* NULL: audit.size is 0 */
+    struct audit_counts audit_counted; /* in the metrics already */
     struct nfs_server *nfs;
     struct ca *ca;
     struct certificates *certificates;
@@ -141,6 +144,30 @@ static int start_catalog(struct service *service, struct problem *out_problem)
     return err;
 }
 
+static int start_audit(struct service *service, struct problem *out_problem)
+{
+    const struct options *options = service->options;
+    const struct audit_options audit_options = { .dir_fd = service->dir->fd,
+        .size_max_bytes = options->audit_size,
+        .file_count = (unsigned)options->audit_files };
+    int err = options->audit_size == 0 ? 0 : audit_new(&audit_options, &service->audit);
+    if (err < 0)
+        problem_set(out_problem,
+            "Cannot open the audit log %s/" AUDIT_DIRECTORY "/" AUDIT_FILE ": %s.",
+            options->node_data, strerrordesc_np(-err));
+    return err;
+}
+
+static void count_audit(struct service *service)
+{
+    if (service->audit == NULL)
+        return;
+    struct audit_counts counts = audit_counts(service->audit);
+    metrics_add(METRIC_AUDIT_LINES, 0, counts.written - service->audit_counted.written);
+    metrics_add(METRIC_AUDIT_LOST, 0, counts.lost - service->audit_counted.lost);
+    service->audit_counted = counts;
+}
+
 /* The authority, the certificates, and TLS itself. */
 static int start_tls(struct service *service, struct problem *out_problem)
 {
@@ -215,6 +242,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
     int err = nfs_server_new(
         &(struct nfs_server_options){
             .catalog = service->catalog,
+            .audit = service->audit,
             .volumes = service->volumes,
             .fh_key = service->dir->fh_key,
             .node_id = service->dir->node_id,
@@ -289,6 +317,7 @@ static int start_control(struct service *service, struct problem *out_problem)
     char reason[CATALOG_REASON_SIZE];
     struct control_options options = {
         .catalog = service->catalog,
+        .audit = service->audit,
         .volumes = service->volumes,
         .keys = service->keys,
         .hooks = { .context = service,
@@ -326,6 +355,8 @@ int service_start(const struct options *options, const struct data_dir *dir,
     if (err == 0)
         err = start_catalog(service, out_problem);
     if (err == 0)
+        err = start_audit(service, out_problem);
+    if (err == 0)
         err = start_tls(service, out_problem);
     if (err == 0)
         err = start_nfs(service, out_problem);
@@ -351,6 +382,7 @@ void service_tick(struct service *service)
     names_tick(service->names);
     control_server_tick(service->control, clock_wall().seconds * 1000);
     metrics_set(METRIC_RPC_CONNECTIONS, rpc_server_conn_count(service->rpc));
+    count_audit(service);
 }
 
 void service_stop(struct service *service, uint64_t wait_ms)
@@ -371,6 +403,7 @@ void service_stop(struct service *service, uint64_t wait_ms)
     fs_volumes_free(service->volumes);
     engine_free(service->engine);
     key_store_close(service->keys);
+    audit_free(service->audit); /* what reports to it has ended */
     catalog_close(service->catalog);
     pool_free(service->pool); /* a thread of it may still be waking a reactor */
     for (unsigned i = 0; i < service->reactor_count; i++)

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "auth/audit.h"
 #include "auth/decision.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -134,6 +135,24 @@ static bool grant_is_for(const struct nfs_grant *grant, uint64_t fs_tag, uint64_
     return grant->fs_tag == fs_tag && grant->access_tag == access_tag;
 }
 
+/* Reports what a connection may do from now on. */
+static void report_grant(const struct nfs_conn *conn, const struct nfs_volume *volume,
+    const struct nfs_grant *grant, const char *access_point)
+{
+    struct clock_time now = clock_wall();
+    const struct principal *principal = conn->identity != NULL ? conn->identity->principal : NULL;
+    audit_mount(volume->server->options.audit,
+        &(struct audit_mount){ .now_ms = now.seconds * 1000 + now.nanoseconds / 1000000,
+            .principal = principal != NULL ? principal->arn : NULL,
+            .file_system = volume->fs_id,
+            .access_point = access_point,
+            .may_mount = (grant->rights & NFS_RIGHT_MOUNT) != 0,
+            .may_write = (grant->rights & NFS_RIGHT_WRITE) != 0,
+            .may_be_root = (grant->rights & NFS_RIGHT_ROOT) != 0,
+            .reason = conn->is_revoked ? "the access key is not good any more" : "policies",
+            .source = &conn->rpc->peer });
+}
+
 /* Makes the grant anew. */
 static const struct nfs_grant *grant_find(struct nfs_conn *conn, const struct nfs_volume *volume,
     uint64_t access_tag, uint64_t generation)
@@ -150,6 +169,7 @@ static const struct nfs_grant *grant_find(struct nfs_conn *conn, const struct nf
     }
     struct fs_node root = grant->root;
     bool has_root = is_known && grant->has_root;
+    unsigned rights_before = is_known ? grant->rights : ~0u;
     *grant = (struct nfs_grant){ .fs_tag = volume->tag,
         .access_tag = access_tag,
         .generation = generation,
@@ -169,6 +189,8 @@ static const struct nfs_grant *grant_find(struct nfs_conn *conn, const struct nf
         grant->group_count = access.group_count;
         memcpy(grant->groups, access.groups, sizeof grant->groups);
     }
+    if (grant->rights != rights_before)
+        report_grant(conn, volume, grant, has_access ? access.id : NULL);
     return grant;
 }
 
