@@ -201,3 +201,29 @@ def test_a_mount_that_hangs_is_reported_by_all_three(own_place):
     assert status == 0, out
     assert own_place.client.call("mounts.settled", 30) == []
     own_place.unmount("/mnt/t-hung")
+
+
+def test_an_access_point_and_an_iam_identity_reach_the_server(place):
+    """The policy asks for an identity that signs; the access point's user owns what is made."""
+    efs = place.server.boto3_client()
+    point = efs.create_access_point(
+        FileSystemId=place.file_system, PosixUser={"Uid": 1234, "Gid": 1234},
+        RootDirectory={"Path": "/of-the-point", "CreationInfo": {
+            "OwnerUid": 1234, "OwnerGid": 1234, "Permissions": "0750"}})["AccessPointId"]
+    account = place.server.announced()["account_id"]
+    efs.put_file_system_policy(FileSystemId=place.file_system, BypassPolicyLockoutSafetyCheck=True, Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Resource": "*",
+            "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]}]}))
+    try:
+        status, _, err, _ = place.shoal("mount", "-o", place.tls(f"accesspoint={point}"), f"{place.file_system}:/",
+                                        "/mnt/t-point")
+        assert status == 1 and "ClientMount" in err, "anonymous"
+        # The keys of the data directory, whose run file is only looked at for them.
+        place.mount_tls("/mnt/t-point", "iam", f"accesspoint={point}", f"data={place.server.data_dir}")
+        place.client.call("sharing.write_file", "/mnt/t-point/file", b"as the point's user")
+        assert place.client.call("os.stat", "/mnt/t-point/file").st_uid == 1234
+        assert place.client.call("os.listdir", "/mnt/t-point") == ["file"]
+        place.unmount("/mnt/t-point")
+    finally:
+        efs.delete_file_system_policy(FileSystemId=place.file_system)
