@@ -20,7 +20,7 @@
 /* What goes through the pipe. */
 struct message {
     int status;
-    uint8_t result[CHILD_RESULT_SIZE_MAX];
+    _Alignas(max_align_t) uint8_t result[CHILD_RESULT_SIZE_MAX]; /* any struct may lie there */
 };
 
 uint64_t child_now_ms(void)
