@@ -70,6 +70,6 @@ def test_other_shells_can_read_theirs(shell):
 def test_fish_offers_them():
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
-    done = subprocess.run(["fish", "--no-config", "-c", f"source {SCRIPTS}/shoal.fish; complete -C 'shoal hos'; complete -C 'shoald --nfs'"],
+    done = subprocess.run(["fish", "--no-config", "-c", f"source {SCRIPTS}/shoal.fish; complete -C 'shoal hosts'; complete -C 'shoald --nfs'"],
                           check=True, capture_output=True, text=True)
     assert done.stdout.split("\n")[0].startswith("hosts\t") and "--nfs-port" in done.stdout
