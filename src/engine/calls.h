@@ -35,5 +35,8 @@ int call_listxattr(struct fs *fs, const struct fs_cred *cred, struct fs_node nod
     fs_xattr_emit *emit, void *context);
 int call_removexattr(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
     struct slice name, struct fs_change *out_change);
+int call_quota_set(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits);
+int call_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota);
+int call_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space);
 int call_usage(
     struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);

@@ -176,7 +176,7 @@ static int call_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 const struct fs_ops engine_ops = {
     .name = "engine",
-    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE,
+    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE | FS_CAP_QUOTAS,
     .root = call_root,
     .getattr = call_getattr,
     .setattr = call_setattr,
@@ -208,4 +208,7 @@ const struct fs_ops engine_ops = {
     .listxattr = call_listxattr,
     .removexattr = call_removexattr,
     .usage = call_usage,
+    .quota_set = call_quota_set,
+    .quota_get = call_quota_get,
+    .quota_space = call_quota_space,
 };

@@ -454,6 +454,7 @@ static void run_batch(struct batch *batch, struct request *first)
     } else {
         publish(batch, first);
     }
+    quota_finish(batch, err == 0 && !is_failed);
     usage_finish(batch);
     store_batch_clear(batch->writes);
     batch->has_writes = false;

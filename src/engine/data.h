@@ -69,6 +69,8 @@ void data_drop_buffer(struct block *block);
 void map_put_small(struct batch *batch, uint64_t map_id, const struct commit_block *commit);
 /* Puts the record of a group, as the durable map has it, into the batch. */
 void map_put_group(struct batch *batch, uint64_t map_id, const struct chunk *chunk, uint64_t group);
+/* Blocks that take space though they are in no durable map yet. */
+uint64_t data_count_new_locked(const struct file *file) REQUIRES(file->lock);
 /* A removed file that nobody holds: its dirty blocks are given up. */
 void data_abandon(struct volume *volume, struct inode *inode);
 /* Sets attributes among which is the size. */

@@ -159,7 +159,11 @@ static int op_adopt_execute(struct batch *batch, struct request *request)
     struct inode_record *record = &pending->record;
     if (pending->is_gone || clone->target->is_doomed)
         return -ESTALE;
+    uint64_t had = record->segment_blocks + record->small_blocks;
+    uint64_t gets = op->segment_blocks + op->small_blocks;
     err = usage_prepare_home(batch, pending);
+    if (err == 0 && record->attr.link_count > 0 && gets > had)
+        err = quota_charge(batch, record->parent, (gets - had) * BLOCK_BYTES, 0);
     if (err < 0)
         return err;
     mutex_lock(&file->lock);

@@ -292,6 +292,8 @@ static int op_commit_execute(struct batch *batch, struct request *request)
         err = -EAGAIN;
     else
         err = apply_locked(batch, file, op, record);
+    if (err == 0)
+        quota_commit(batch, file, record->segment_blocks + record->small_blocks - blocks_before);
     mutex_unlock(&file->lock);
     if (err < 0)
         return err;
@@ -399,6 +401,7 @@ void data_abandon(struct volume *volume, struct inode *inode)
         }
         file_drop_chunk_locked(file, chunk);
     }
+    quota_drop_hold(volume, file);
     background_note_dirty(volume, inode, file);
     mutex_unlock(&file->lock);
 }

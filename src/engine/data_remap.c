@@ -55,6 +55,21 @@ static int reserve_locked(struct volume *volume, struct file *file, const struct
     return 0;
 }
 
+/* Blocks that take the place of holes; all chunks are in memory. */
+static uint64_t count_grown_locked(struct file *file, const struct remap *remap)
+    REQUIRES(file->lock)
+{
+    uint64_t grown = 0;
+    for (uint32_t i = 0; i < remap->count; i++) {
+        const struct commit_block *item = &remap->items[i];
+        const struct chunk *chunk = file_chunk_locked(file, item->index / CHUNK_BLOCKS);
+        bool was_hole =
+            chunk_durable(chunk, (uint32_t)(item->index % CHUNK_BLOCKS)).kind == BLOCK_HOLE;
+        grown += was_hole && item->block.kind != BLOCK_HOLE;
+    }
+    return grown;
+}
+
 static void apply_locked(struct batch *batch, struct file *file, const struct remap *remap,
     struct inode_record *record) REQUIRES(file->lock)
 {
@@ -100,6 +115,8 @@ static int remap_execute(struct batch *batch, struct request *request)
     uint64_t blocks_before = record->segment_blocks + record->small_blocks;
     mutex_lock(&file->lock);
     err = file->is_abandoned ? -ESTALE : reserve_locked(batch->volume, file, remap);
+    if (err == 0 && record->attr.link_count > 0)
+        err = quota_charge(batch, record->parent, count_grown_locked(file, remap) * BLOCK_BYTES, 0);
     if (err == 0) {
         apply_locked(batch, file, remap, record);
         file->truncations++; /* commits that are on their way carry what was before */
@@ -352,6 +369,10 @@ int data_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node
         err = -EFBIG;
     else if (!disk_has_room(volume, size_bytes))
         err = -ENOSPC;
+    /* A hole takes nothing, so this too is only asked. */
+    uint64_t old_size = attr.size_bytes;
+    if (err == 0 && offset + size_bytes > old_size)
+        err = quota_has_room(volume, inode, offset + size_bytes - max_u64(offset, old_size));
     if (err == 0)
         err = data_grow(volume, cred, inode, offset + size_bytes);
     if (err == 0 && inode_attr(&volume->inodes, inode, out_attr) != INODE_READY)

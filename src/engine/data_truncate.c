@@ -276,8 +276,7 @@ static void replace_tail_locked(struct volume *volume, struct file *file, struct
     chunk_set_clean_locked(file, chunk, at);
 }
 
-/* Blocks that take space though they are in no durable map yet. */
-static uint64_t count_new_locked(const struct file *file)
+uint64_t data_count_new_locked(const struct file *file)
 {
     uint64_t count = 0;
     LIST_FOR_EACH(node, &file->dirty_chunks)
@@ -323,9 +322,11 @@ static void op_truncate_publish(struct batch *batch, struct request *request)
     struct inode_shard *shard = inode_shard_of(&volume->inodes, op->inode->id);
     mutex_lock(&shard->lock);
     struct inode_record *record = &op->inode->record;
+    uint64_t new_blocks = data_count_new_locked(file);
     record->attr.space_used_bytes =
-        (record->segment_blocks + record->small_blocks + count_new_locked(file)) * BLOCK_BYTES;
+        (record->segment_blocks + record->small_blocks + new_blocks) * BLOCK_BYTES;
     mutex_unlock(&shard->lock);
+    quota_shrink_hold(volume, file, new_blocks);
     mutex_unlock(&file->lock);
     const struct orphan orphan = {
         .kind = KEY_OLD_MAP, .is_map = true, .id = op->old_map, .map_id = op->old_map

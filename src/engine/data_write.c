@@ -191,11 +191,27 @@ static void update_attributes(struct plan *plan, uint32_t grown, struct fs_attr 
     mutex_unlock(&shard->lock);
 }
 
+/* The blocks that are new to the file are taken from what quotas leave. */
+static int take_quota_locked(struct file *file, const struct plan *plan) REQUIRES(file->lock)
+{
+    uint32_t grown = 0;
+    if (LIKELY(!quotas_are_any(&plan->volume->quotas)))
+        return 0;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        uint64_t index = plan->first + i;
+        const struct chunk *chunk = file_chunk_locked(file, index / CHUNK_BLOCKS);
+        grown += chunk_current(chunk, (uint32_t)(index % CHUNK_BLOCKS)).kind == BLOCK_HOLE;
+    }
+    return quota_reserve(plan->volume, file, grown);
+}
+
 static int map_blocks(struct plan *plan, struct fs_attr *out_attr)
 {
     struct file *file = plan->file;
     mutex_lock(&file->lock);
     int err = file->is_abandoned ? -ESTALE : reserve_locked(file, plan);
+    if (err == 0)
+        err = take_quota_locked(file, plan);
     if (err == 0) {
         uint32_t grown = install_locked(file, plan);
         update_attributes(plan, grown, out_attr);
@@ -217,6 +233,8 @@ static int write_blocks(struct plan *plan, struct fs_attr *out_attr)
         err = map_load(plan->volume, plan->inode, plan->first);
         if (err == 0)
             err = map_load(plan->volume, plan->inode, plan->first + plan->count - 1);
+        if (err == 0)
+            err = quota_find(plan->volume, plan->inode, plan->file);
         if (err == 0 && plan->done == 0)
             err = plan->in_memory ? plan_buffers(plan) : plan_segments(plan);
         if (err == 0)

@@ -2,6 +2,7 @@
  * engine/file.c - the block map of one regular file in memory (room: engine).
  */
 #include "engine/file.h"
+#include "engine/quota.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -88,6 +89,7 @@ void file_free(struct file *file) NO_LOCK_CHECK
     free(file->table);
     free(file->discarded);
     free(file->overtakers);
+    quota_hold_free(file->quota);
     (void)pthread_mutex_destroy(&file->lock.pthread);
     free(file);
 }

@@ -54,6 +54,7 @@ struct block block_of_buffer(struct block_buffer *buffer);
 uint64_t block_checksum(const uint8_t *bytes);
 
 struct inode;
+struct quota_hold;
 
 struct chunk {
     struct chunk *hash_next;
@@ -102,7 +103,8 @@ struct file {
     bool is_abandoned;     /* removed for good: nothing is written any more */
     struct cut_range cut;  /* chunks that are holes though the database still maps blocks there; the
                             * reaper that frees them holds `gate` meanwhile */
-    uint64_t *discarded;   /* addresses to be given up once no commit is in flight */
+    struct quota_hold *quota; /* engine/quota.h; NULL: not looked for yet */
+    uint64_t *discarded;      /* addresses to be given up once no commit is in flight */
     uint32_t discarded_count;
     uint32_t discarded_capacity;
     struct list dirty_link; /* on the volume's list of files with dirty blocks; its lock */

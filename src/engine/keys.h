@@ -37,6 +37,7 @@ enum key_kind {
     KEY_FREED = 'f',   /* f batch */
     KEY_USAGE = 'u',   /* u directory */
     KEY_LINK = 'l',    /* l inode directory */
+    KEY_QUOTA = 'q',   /* q directory */
     KEY_RECORD = 'c',  /* c, then the protocol's own key */
 };
 

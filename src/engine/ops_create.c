@@ -187,6 +187,9 @@ static int create_new(struct batch *batch, struct op_create *op, struct pending 
     int err = create_attributes(batch, op, &dir->record.attr, &attr, &change);
     if (err < 0)
         return err;
+    err = quota_charge(batch, op->dir->id, 0, 1);
+    if (err < 0)
+        return err;
     struct inode *inode;
     err = make_inode(batch, op->how, &inode);
     if (err < 0)
@@ -236,6 +239,17 @@ int op_create_execute(struct batch *batch, struct request *request)
     return err < 0 ? err : create_new(batch, op, dir);
 }
 
+/* The file counts where it did; but its other names may go, and then it would have to fit here. */
+static int ask_for_link(
+    struct batch *batch, const struct op_link *op, const struct inode_record *record)
+{
+    const struct quota_move move = { .from = record->parent,
+        .to = op->dir->id,
+        .bytes = usage_of(op->inode->id, record).space_bytes,
+        .entries = 1 };
+    return quota_charge_move(batch, &move);
+}
+
 int op_link_execute(struct batch *batch, struct request *request)
 {
     struct op_link *op = CONTAINER_OF(request, struct op_link, request);
@@ -265,6 +279,8 @@ int op_link_execute(struct batch *batch, struct request *request)
     struct link_plan plan = { 0 };
     if (err == 0)
         err = links_plan(batch, pending, 0, op->dir->id, &plan);
+    if (err == 0)
+        err = ask_for_link(batch, op, &pending->record);
     if (err < 0)
         return err;
     struct dir *names = op->dir->dir;

@@ -53,7 +53,13 @@ void victim_publish(struct volume *volume, struct inode *inode)
         inode->state = INODE_GONE;
     bool is_dirty = inode->state == INODE_GONE && inode->file != NULL;
     uint64_t map_id = inode->record.map_id;
+    struct file *file = inode->file;
     mutex_unlock(&shard->lock);
+    if (file != NULL) { /* what is held goes on, but counts nowhere */
+        mutex_lock(&file->lock);
+        quota_drop_hold(volume, file);
+        mutex_unlock(&file->lock);
+    }
     if (is_dirty)
         data_abandon(volume, inode);
     const struct orphan orphan = { .kind = KEY_ORPHAN, .id = inode->id, .map_id = map_id };
@@ -88,6 +94,7 @@ static bool drop_name(struct batch *batch, struct batch_name at, struct pending 
     struct fs_attr *attr = &victim->record.attr;
     if (attr->type == FS_DIRECTORY) {
         dir->record.attr.link_count--;
+        quota_note_removal(batch, victim->inode->id);
         victim_unlink(batch, victim);
         return true;
     }
@@ -256,7 +263,34 @@ static int move_check(struct batch *batch, const struct op_rename *op, const str
     return err;
 }
 
-/* Where both inodes count afterwards. Errors: -EAGAIN, -EIO, -ENOMEM. */
+/* What comes to the target directory must fit, less what is replaced there. */
+static int move_charge(struct batch *batch, const struct op_rename *op, const struct move *move)
+{
+    const struct inode_record *record = &move->source->record;
+    struct fs_usage moved = usage_of(move->source_inode->id, record);
+    uint64_t entries = 1;
+    if (LIKELY(!quotas_are_any(&batch->volume->quotas)) || record->parent == move->source_plan.home)
+        return 0;
+    if (record->attr.type == FS_DIRECTORY) {
+        moved = usage_current(batch->volume, move->source_inode->id);
+        entries += moved.files + moved.directories + moved.others;
+    }
+    struct fs_usage replaced = { 0 };
+    if (move->target != NULL && move->target->record.parent == op->to_dir->id &&
+        (move->target->record.attr.type == FS_DIRECTORY ||
+            move->target->record.attr.link_count == 1)) {
+        replaced = usage_of(move->target_inode->id, &move->target->record);
+        entries--;
+    }
+    const struct quota_move charge = { .from = record->parent,
+        .to = move->source_plan.home,
+        .bytes = moved.space_bytes - min_u64(moved.space_bytes, replaced.space_bytes),
+        .entries = entries,
+        .charges = true };
+    return quota_charge_move(batch, &charge);
+}
+
+/* Where both inodes count afterwards. Errors: -EAGAIN, -EDQUOT, -EIO, -ENOMEM. */
 static int move_plan(struct batch *batch, const struct op_rename *op, struct move *move)
 {
     uint64_t from = op->from_dir->id;
@@ -272,7 +306,7 @@ static int move_plan(struct batch *batch, const struct op_rename *op, struct mov
         usage_touch(batch, move->target);
     if (err == 0 && move->target != NULL)
         err = plan_drop(batch, op->to_dir, move->target, &move->target_plan);
-    return err;
+    return err < 0 ? err : move_charge(batch, op, move);
 }
 
 /* Cannot fail but for memory, and then before anything changed. */
@@ -345,6 +379,8 @@ out:
 void op_rename_publish(struct batch *batch, struct request *request)
 {
     struct op_rename *op = CONTAINER_OF(request, struct op_rename, request);
+    if (op->from_dir != op->to_dir)
+        quotas_changed(batch->volume);
     if (op->victim != NULL)
         victim_publish(batch->volume, op->victim);
 }

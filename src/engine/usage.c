@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "engine/committer.h"
+#include "engine/quota.h"
 #include "engine/volume.h"
 
 #define TABLE_SIZE_FIRST 64u
@@ -448,8 +449,23 @@ int usage_write(struct batch *batch)
         else
             batch_put(batch, &key, slice_of(value, sizeof value));
         node->stored = node->usage;
+        quota_note_usage(batch, node->id, &node->usage);
     }
     return 0;
+}
+
+uint64_t usage_parent(const struct volume *volume, uint64_t directory)
+{
+    const struct usage_node *node = find(volume->usage, directory);
+    assert(node != NULL);
+    return node->parent == NULL ? 0 : node->parent->id;
+}
+
+struct fs_usage usage_current(const struct volume *volume, uint64_t directory)
+{
+    const struct usage_node *node = find(volume->usage, directory);
+    assert(node != NULL);
+    return node->usage;
 }
 
 void usage_finish(struct batch *batch)

@@ -50,6 +50,10 @@ MUST_CHECK int usage_move_prepare(struct batch *batch, uint64_t directory, uint6
 void usage_move(struct batch *batch, uint64_t directory, uint64_t to);
 /* Counts all that the batch changed, and puts the records into it. Errors: -ENOMEM, -EIO. */
 MUST_CHECK int usage_write(struct batch *batch);
+/* The parent of a directory whose node is in memory; 0: it is the root. */
+uint64_t usage_parent(const struct volume *volume, uint64_t directory);
+/* What such a directory has now, in the running batch as far as it was counted. */
+struct fs_usage usage_current(const struct volume *volume, uint64_t directory);
 /* The batch is over. */
 void usage_finish(struct batch *batch);
 

@@ -98,6 +98,34 @@ static int check_links(const struct usage_walk *walk, uint64_t *error_count)
     return err;
 }
 
+/* Each quota is one of a directory that is there. */
+// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
+static int check_quotas(const struct usage_walk *walk, uint64_t *error_count)
+{
+    struct key from;
+    struct key end;
+    key_make0(&from, KEY_QUOTA);
+    key_make0(&end, (enum key_kind)(KEY_QUOTA + 1));
+    struct store_iterator *iterator;
+    int err = store_scan(walk->volume->store, &from, &end, &iterator);
+    if (err < 0)
+        return err;
+    struct slice key;
+    struct slice value;
+    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+        uint64_t dir = 0;
+        size_t at = 0;
+        if (key_parse(key, KEY_QUOTA, 1, &dir)) {
+            while (at < walk->dir_count && walk->dirs[at].id != dir)
+                at++;
+        }
+        if (dir == 0 || at == walk->dir_count)
+            WRONG(error_count, "what=quota-of-nobody dir=%" PRIu64, dir);
+    }
+    store_scan_end(iterator);
+    return err;
+}
+
 int usage_check(struct volume *volume, uint64_t *error_count)
 {
     struct usage_walk walk;
@@ -106,6 +134,8 @@ int usage_check(struct volume *volume, uint64_t *error_count)
         err = check_dirs(&walk, error_count);
     if (err == 0)
         err = check_links(&walk, error_count);
+    if (err == 0)
+        err = check_quotas(&walk, error_count);
     for (size_t i = 0; err == 0 && i < walk.home_count; i++)
         WRONG(error_count, "what=home inode=%" PRIu64, walk.homes[i].inode);
     usage_walk_fini(&walk);

@@ -397,6 +397,10 @@ static int start(struct volume *volume, struct volume_state *state)
     if (err == 0)
         err = usage_count_first(volume, state);
     if (err == 0)
+        err = quotas_init(&volume->quotas);
+    if (err == 0)
+        err = quotas_load(volume);
+    if (err == 0)
         err = reclaim_load_segments(volume, state);
     if (err == 0)
         err = reclaim_load_orphans(volume);
@@ -423,6 +427,7 @@ static void teardown(struct volume *volume)
     segments_fini(&volume->segments);
     refs_fini(&volume->refs);
     usage_tree_free(volume->usage);
+    quotas_fini(&volume->quotas);
     journal_close(volume->journal);
     store_close(volume->store);
     crypt_free(volume->crypt);

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/inode.h"
 #include "engine/journal.h"
+#include "engine/quota.h"
 #include "engine/refs.h"
 #include "engine/segment.h"
 #include "engine/store.h"
@@ -49,6 +50,7 @@ struct volume {
     struct segments segments;
     struct refs refs;         /* the committer's */
     struct usage_tree *usage; /* the committer's */
+    struct quotas quotas;
     struct committer committer;
     struct background background;
     struct fs_node root;

@@ -39,6 +39,7 @@ enum {
     FS_CAP_CLONE = 1u << 1,  /* fs_clone() */
     FS_CAP_XATTRS = 1u << 2, /* fs_getxattr() and its sisters */
     FS_CAP_USAGE = 1u << 3,  /* fs_usage() */
+    FS_CAP_QUOTAS = 1u << 4, /* fs_quota_set() and fs_quota_get() */
 };
 
 enum fs_type {
@@ -170,6 +171,20 @@ struct fs_usage {
     uint64_t files;      /* regular ones */
     uint64_t directories;
     uint64_t others;
+};
+
+/* Limits of what fs_usage() tells of a directory; 0: none. Bytes are space_bytes, entries the sum of its counts. */
+struct fs_quota_limits {
+    uint64_t hard_bytes, hard_entries; /* never passed */
+    uint64_t soft_bytes, soft_entries; /* passed for `grace_s` at most, then as hard ones */
+    uint32_t grace_s;
+};
+
+struct fs_quota {
+    struct fs_quota_limits limits;
+    uint64_t used_bytes, used_entries;
+    int64_t bytes_over_since_s; /* when a soft limit was passed, seconds since 1970; 0: it is not */
+    int64_t entries_over_since_s;
 };
 
 /* Takes one recovery record; false stops the scan. */
@@ -307,6 +322,9 @@ struct fs_ops {
         struct slice name, struct fs_change *out_change);
     int (*usage)(
         struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);
+    int (*quota_set)(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits);
+    int (*quota_get)(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota);
+    int (*quota_space)(struct fs *fs, struct fs_node node, struct fs_space *space);
 };
 
 struct fs {
@@ -550,4 +568,29 @@ MUST_CHECK static inline int fs_usage(
     struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage)
 {
     return fs->ops->usage(fs, cred, dir, out_usage);
+}
+
+/* Sets, replaces, or with no limit at all removes, the quota of a directory; durable on return. What takes more than is
+ * left then fails with -EDQUOT: making, linking and moving entries, and writes, UNSTABLE ones when they are
+ * made, of blocks that the file has not. The limits may be below what is used: then nothing more is taken.
+ * Errors: -ENOTDIR, -EINVAL: a limit of 2^63 or more. */
+MUST_CHECK static inline int fs_quota_set(
+    struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits)
+{
+    return fs->ops->quota_set(fs, dir, limits);
+}
+
+/* Errors: -ENODATA: this directory has none; -ENOTDIR. */
+MUST_CHECK static inline int fs_quota_get(
+    struct fs *fs, struct fs_node dir, struct fs_quota *out_quota)
+{
+    return fs->ops->quota_get(fs, dir, out_quota);
+}
+
+/* Makes what fs_space() gave what it is under the quotas above a node, or on it: total is the limit that leaves least, free
+ * and available what it leaves. Needs no FS_CAP_QUOTAS: without it nothing changes. */
+MUST_CHECK static inline int fs_quota_space(
+    struct fs *fs, struct fs_node node, struct fs_space *space)
+{
+    return fs->ops->quota_space(fs, node, space);
 }

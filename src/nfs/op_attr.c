@@ -56,7 +56,12 @@ enum nfsstat4 attr_source_init(struct compound *compound, struct place *place,
         return NFS4_OK;
     *space = (struct fs_space){ 0 };
     out->space = space;
-    return place_is_pseudo(place) ? NFS4_OK : nfs_status(fs_space(place->volume->fs, space));
+    if (place_is_pseudo(place))
+        return NFS4_OK;
+    int err = fs_space(place->volume->fs, space);
+    if (err == 0)
+        err = fs_quota_space(place->volume->fs, place->node, space);
+    return nfs_status(err);
 }
 
 uint64_t attr_mounted_on_fileid(struct compound *compound, const struct place *place)

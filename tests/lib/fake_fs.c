@@ -626,6 +626,9 @@ static const struct fs_ops fake_fs_ops = {
     .listxattr = fake_listxattr,
     .removexattr = fake_removexattr,
     .usage = fake_usage,
+    .quota_set = fake_quota_set,
+    .quota_get = fake_quota_get,
+    .quota_space = fake_quota_space,
 };
 
 struct fs *fake_fs_new(void)

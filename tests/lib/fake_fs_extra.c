@@ -385,3 +385,28 @@ int fake_usage(
     }
     return 0;
 }
+
+/* It has none: FS_CAP_QUOTAS. */
+int fake_quota_set(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits)
+{
+    (void)fs;
+    (void)dir;
+    (void)limits;
+    return -EOPNOTSUPP;
+}
+
+int fake_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota)
+{
+    (void)fs;
+    (void)dir;
+    (void)out_quota;
+    return -EOPNOTSUPP;
+}
+
+int fake_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space)
+{
+    (void)fs;
+    (void)node;
+    (void)space;
+    return 0;
+}

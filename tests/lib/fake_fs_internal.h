@@ -118,3 +118,6 @@ static inline struct fake_fs *fake_of(struct fs *fs)
 }
 int fake_usage(
     struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);
+int fake_quota_set(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits);
+int fake_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota);
+int fake_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space);
