@@ -52,6 +52,43 @@ int text_parse_u64(const char *text, uint64_t max, uint64_t *out_value)
     return 0;
 }
 
+/* How often the unit multiplies by 1000 or, with *out_is_binary, by 1024. Errors: -EINVAL. */
+static int parse_unit(const char *unit, unsigned *out_power, bool *out_is_binary)
+{
+    static const char letters[] = "KMGTP";
+    const char *letter = *unit == '\0' ? NULL : strchr(letters, *unit);
+    *out_power = letter == NULL ? 0 : (unsigned)(letter - letters) + 1;
+    unit += letter != NULL;
+    *out_is_binary = letter != NULL && *unit == 'i';
+    unit += *out_is_binary;
+    unit += *unit == 'B';
+    return *unit == '\0' ? 0 : -EINVAL;
+}
+
+int text_parse_size(const char *text, uint64_t max, uint64_t *out_value)
+{
+    char digits[24];
+    unsigned power;
+    bool is_binary;
+    uint64_t value;
+    size_t count = strspn(text, "0123456789");
+    if (count == 0 || parse_unit(text + count, &power, &is_binary) < 0)
+        return -EINVAL;
+    if (count >= sizeof digits)
+        return -ERANGE;
+    memcpy(digits, text, count);
+    digits[count] = '\0';
+    int err = text_parse_u64(digits, max, &value);
+    for (; err == 0 && power > 0; power--) {
+        if (__builtin_mul_overflow(value, is_binary ? UINT64_C(1024) : UINT64_C(1000), &value) ||
+            value > max)
+            err = -ERANGE;
+    }
+    if (err == 0)
+        *out_value = value;
+    return err;
+}
+
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {
     unsigned least = a < b ? a : b;

@@ -19,6 +19,7 @@ static void describe(const struct catalog_access_point *point, struct catalog_ac
         .owner_uid = point->owner_uid,
         .owner_gid = point->owner_gid,
         .mode = (uint32_t)strtoul(point->permissions, NULL, 8) };
+    out->has_quota = catalog_tags_quota(&point->tags, &out->quota) == 1;
     memcpy(out->groups, point->secondary_gids, sizeof out->groups);
     memcpy(out->id, point->id, sizeof out->id);
     memcpy(out->root_path, point->root_path, sizeof out->root_path);

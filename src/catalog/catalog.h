@@ -81,6 +81,8 @@ struct catalog_access {
     uint32_t owner_uid;
     uint32_t owner_gid;
     uint32_t mode;
+    bool has_quota; /* tags ask for one on its root directory */
+    struct fs_quota_limits quota;
 };
 
 /* The number that stands for an access point in filehandles: the first 16 of the 17 hex digits of its id. 0: `id` is

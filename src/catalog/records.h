@@ -60,6 +60,13 @@ void catalog_tags_fini(struct catalog_tags *tags);
 size_t catalog_tags_user_count(const struct catalog_tags *tags);
 /* What CATALOG_PROFILE_TAG says. */
 enum catalog_profile catalog_tags_profile(const struct catalog_tags *tags);
+/* The quota that the tags of an access point ask for, for its root directory: shoal:quota-bytes, shoal:quota-entries,
+ * shoal:quota-soft-bytes, shoal:quota-soft-entries (numbers as text_parse_size() takes them) and shoal:quota-grace-days; a
+ * '.' may stand for the ':'. Gives 1; or 0: there are none. Errors: -EINVAL: a value is no such number. */
+MUST_CHECK int catalog_tags_quota(
+    const struct catalog_tags *tags, struct fs_quota_limits *out_limits);
+/* Whether this is the key of such a tag. */
+bool catalog_tags_is_quota(const char *key);
 
 /* One policy of a lifecycle configuration. */
 enum catalog_transition { CATALOG_TO_IA, CATALOG_TO_ARCHIVE, CATALOG_TO_PRIMARY };

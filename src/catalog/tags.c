@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "catalog/records.h"
 
 static const char *const state_names[] = {
@@ -165,4 +166,56 @@ enum catalog_profile catalog_tags_profile(const struct catalog_tags *tags)
     if (name == NULL || catalog_profile_parse(name, &profile) < 0) /* of a release that knew more */
         return CATALOG_PROFILE_DEFAULT;
     return profile;
+}
+
+/* What follows the prefix, or NULL. */
+static const char *quota_word(const char *key)
+{
+    static const char prefix[] = "shoal:quota-";
+    size_t product = strlen("shoal");
+    if (strncmp(key, prefix, product) != 0 || (key[product] != ':' && key[product] != '.') ||
+        strncmp(key + product + 1, prefix + product + 1, sizeof prefix - product - 2) != 0)
+        return NULL;
+    return key + sizeof prefix - 1;
+}
+
+bool catalog_tags_is_quota(const char *key)
+{
+    return quota_word(key) != NULL;
+}
+
+#define GRACE_DAYS_DEFAULT 7u
+#define DAY_S              86400u
+
+int catalog_tags_quota(const struct catalog_tags *tags, struct fs_quota_limits *out_limits)
+{
+    uint64_t grace_days = GRACE_DAYS_DEFAULT;
+    struct fs_quota_limits limits = { 0 };
+    const struct {
+        const char *word;
+        uint64_t *value;
+        uint64_t max;
+    } rows[] = {
+        { "bytes", &limits.hard_bytes, INT64_MAX },
+        { "entries", &limits.hard_entries, INT64_MAX },
+        { "soft-bytes", &limits.soft_bytes, INT64_MAX },
+        { "soft-entries", &limits.soft_entries, INT64_MAX },
+        { "grace-days", &grace_days, UINT32_MAX / DAY_S },
+    };
+    for (size_t i = 0; i < tags->count; i++) {
+        const char *word = quota_word(tags->items[i].key);
+        int err = word == NULL ? 0 : -EINVAL;
+        for (size_t row = 0; word != NULL && row < ARRAY_SIZE(rows); row++) {
+            if (strcmp(word, rows[row].word) == 0)
+                err = text_parse_size(tags->items[i].value, rows[row].max, rows[row].value);
+        }
+        if (err < 0)
+            return -EINVAL;
+    }
+    limits.grace_s = (uint32_t)grace_days * DAY_S;
+    bool is_any = limits.hard_bytes != 0 || limits.hard_entries != 0 || limits.soft_bytes != 0 ||
+                  limits.soft_entries != 0;
+    if (is_any)
+        *out_limits = limits;
+    return is_any;
 }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "control/actions.h"
 #include "control/input.h"
+#include "control/quota.h"
 #include "control/render.h"
 #include "control/worker.h"
 
@@ -182,6 +183,9 @@ static const struct api_error *take_point(struct api_call *call, struct catalog_
         error = take_root(call, point);
     if (error == NULL)
         error = input_tags(call, false, &point->tags);
+    struct fs_quota_limits limits;
+    if (error == NULL && catalog_tags_quota(&point->tags, &limits) < 0)
+        error = api_fail(call, API_BAD_REQUEST, QUOTA_TAG_MESSAGE);
     if (error != NULL)
         return error;
     int err = text_copy(point->client_token, sizeof point->client_token, token);
@@ -219,6 +223,9 @@ const struct api_error *api_create_access_point(struct api_call *call)
         return error;
     const struct catalog_access_point *point = get_point(call, create.point.id);
     error = point == NULL ? call->failure : api_answer(call, render_access_point(call, point));
+    struct fs_quota_limits limits;
+    if (point != NULL && catalog_tags_quota(&point->tags, &limits) == 1)
+        quota_follow_tags(call, point->id);
     catalog_access_point_put(point);
     worker_submit(call->context->worker, WORKER_ACCESS_POINT, create.point.id);
     return error;

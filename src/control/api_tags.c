@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "control/actions.h"
 #include "control/input.h"
+#include "control/quota.h"
 #include "control/render.h"
 
 /* A file system or an access point; exactly one is not NULL. */
@@ -66,6 +67,9 @@ static int apply(const struct retag *retag, struct catalog_tags *tags)
     if (err == 0 && catalog_tags_user_count(tags) > CATALOG_TAGS_MAX)
         return api_refuse(retag->call, API_BAD_REQUEST,
             "The maximum number of tags for a resource is %d.", CATALOG_TAGS_MAX);
+    struct fs_quota_limits limits;
+    if (err == 0 && retag->is_point && catalog_tags_quota(tags, &limits) < 0)
+        return api_refuse(retag->call, API_BAD_REQUEST, QUOTA_TAG_MESSAGE);
     return err;
 }
 
@@ -85,6 +89,16 @@ static int change_tags(struct catalog_change *change, void *context)
     return apply(retag, retag->is_point ? &point->tags : &fs->tags);
 }
 
+static bool is_about_quota(const struct retag *retag)
+{
+    bool is_so = false;
+    for (size_t i = 0; i < retag->removed_count; i++)
+        is_so = is_so || catalog_tags_is_quota(retag->removed[i]);
+    for (size_t i = 0; retag->added != NULL && i < retag->added->count; i++)
+        is_so = is_so || catalog_tags_is_quota(retag->added->items[i].key);
+    return is_so;
+}
+
 static const struct api_error *retag_resource(struct api_call *call, struct retag *retag)
 {
     struct resource resource;
@@ -94,6 +108,8 @@ static const struct api_error *retag_resource(struct api_call *call, struct reta
         retag->is_point = resource.point != NULL;
         retag->id = retag->is_point ? resource.point->id : resource.fs->id;
         error = api_change(call, change_tags, retag);
+        if (error == NULL && retag->is_point && is_about_quota(retag))
+            quota_follow_tags(call, retag->id);
     }
     put_resource(&resource);
     return error;

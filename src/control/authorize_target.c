@@ -240,6 +240,11 @@ void authorize_target_json(
     struct api_call *call, const struct service *service, struct authorize_target *out_target)
 {
     const char *key_id = body_text(call, "KeyId");
+    const char *fs_id = body_text(call, "FileSystemId");
+    if (service->id == SERVICE_SHOAL && fs_id != NULL) {
+        be_efs(call, EFS_WORD_FS, fs_id, out_target);
+        return;
+    }
     if (strcmp(service->name, "kms") != 0 || key_id == NULL) {
         (void)text_copy(out_target->arn, sizeof out_target->arn, "*");
     } else if (strncmp(key_id, "arn:", 4) == 0) {

@@ -250,6 +250,25 @@ static int walk_to_root(const struct nfs_volume *volume, const struct catalog_ac
     return err;
 }
 
+static bool limits_equal(const struct fs_quota_limits *a, const struct fs_quota_limits *b)
+{
+    return a->hard_bytes == b->hard_bytes && a->hard_entries == b->hard_entries &&
+           a->soft_bytes == b->soft_bytes && a->soft_entries == b->soft_entries &&
+           a->grace_s == b->grace_s;
+}
+
+/* The quota that the access point's tags ask for is on its root directory. */
+static int see_to_quota(struct fs *fs, const struct catalog_access *access, struct fs_node root)
+{
+    struct fs_quota quota = { 0 };
+    if (!access->has_quota || (fs->ops->caps & FS_CAP_QUOTAS) == 0)
+        return 0;
+    int err = fs_quota_get(fs, root, &quota);
+    if (err == 0 && limits_equal(&quota.limits, &access->quota))
+        return 0;
+    return err < 0 && err != -ENODATA ? err : fs_quota_set(fs, root, &access->quota);
+}
+
 enum nfsstat4 nfs_grant_root(struct nfs_conn *conn, const struct nfs_volume *volume,
     uint64_t access_tag, bool may_make, struct fs_node *out_root)
 {
@@ -262,6 +281,8 @@ enum nfsstat4 nfs_grant_root(struct nfs_conn *conn, const struct nfs_volume *vol
     if (find_access(volume, access_tag, &access) < 0)
         return NFS4ERR_STALE;
     int err = walk_to_root(volume, &access, may_make, out_root);
+    if (err == 0)
+        err = see_to_quota(volume->fs, &access, *out_root);
     if (err == -ENOENT || err == -ENOTDIR) {
         LOG_WARN("an access point's root directory cannot be used",
             "fs=%s access_point=%s path=\"%s\" reason=\"%s\"", volume->fs_id, access.id,

@@ -220,8 +220,7 @@ static int explain_unknown(const struct remotes *remotes, const char *host)
         count > 1 ? " and others (shoal status lists them)" : "");
 }
 
-/* The id of the file system that has the id or the name `host`. */
-static int find_file_system(struct remotes *remotes, const char *host, const char **out_id)
+int remotes_file_system_id(struct remotes *remotes, const char *host, const char **out_id)
 {
     const char *found = NULL;
     int status = open_api(remotes);
@@ -271,7 +270,7 @@ static int connect_file_system(
     char pseudo_path[64];
     char address[64] = "127.0.0.1";
     json_t *targets = NULL;
-    int status = find_file_system(remotes, host, &id);
+    int status = remotes_file_system_id(remotes, host, &id);
     if (status != CLI_OK)
         return status;
     (void)snprintf(query, sizeof query, "FileSystemId=%s", id); /* ids are short */

@@ -55,6 +55,9 @@ struct remotes {
 void remotes_init(struct remotes *remotes, const struct remote_options *options);
 void remotes_close(struct remotes *remotes);
 
+/* The id of the file system that has the id or the name `host`; lives as long as `remotes`, which has its API open then. */
+MUST_CHECK int remotes_file_system_id(
+    struct remotes *remotes, const char *host, const char **out_id);
 /* The connection to the file system of a remote place. */
 MUST_CHECK int remotes_find(
     struct remotes *remotes, const struct place *place, struct remote **out_remote);
