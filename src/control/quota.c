@@ -78,6 +78,7 @@ static const struct api_error *take_place(struct api_call *call, struct quota_pl
     catalog_fs_put(fs);
     switch (err) {
     case 0:
+        assert(place->fs != NULL);
         return NULL;
     case -ESTALE:
         return api_fail(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,

@@ -65,7 +65,8 @@ static uint64_t count_grown_locked(struct file *file, const struct remap *remap)
         const struct chunk *chunk = file_chunk_locked(file, item->index / CHUNK_BLOCKS);
         bool was_hole =
             chunk_durable(chunk, (uint32_t)(item->index % CHUNK_BLOCKS)).kind == BLOCK_HOLE;
-        grown += was_hole && item->block.kind != BLOCK_HOLE;
+        if (was_hole && item->block.kind != BLOCK_HOLE)
+            grown++;
     }
     return grown;
 }

@@ -50,8 +50,8 @@ static int add_limits(json_t *body, const struct limits *limits)
         return status;
     if (text_parse_u64(limits->grace_days, UINT32_MAX / GRACE_S_DAY, &days) < 0)
         return cli_usage("--grace takes a number of days, not %s.", limits->grace_days);
-    if (json_object_set_new(body, "GraceSeconds", json_integer((json_int_t)(days * GRACE_S_DAY))) <
-        0)
+    json_int_t grace_s = (json_int_t)days * GRACE_S_DAY;
+    if (json_object_set_new(body, "GraceSeconds", json_integer(grace_s)) < 0)
         return cli_fail("There is no memory left.");
     return CLI_OK;
 }
