@@ -274,6 +274,9 @@ const struct api_error *api_describe_file_systems(struct api_call *call)
         error = input_marker(call, "Marker", "fs-", &marker);
     if (error != NULL)
         return error;
+    if (token != NULL && (token[0] == '\0' || input_char_count(token) > CATALOG_TOKEN_SIZE_MAX))
+        return api_fail(call, API_BAD_REQUEST, "CreationToken must have 1 to %d characters.",
+            CATALOG_TOKEN_SIZE_MAX);
     if (id != NULL && token != NULL)
         return api_fail(call, API_BAD_REQUEST,
             "FileSystemId and CreationToken are mutually exclusive: give one of them.");

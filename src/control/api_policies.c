@@ -117,7 +117,6 @@ const struct api_error *api_delete_file_system_policy(struct api_call *call)
     if (fs == NULL)
         return call->failure;
     memcpy(put.id, fs->id, sizeof put.id);
-    bool has_policy = fs->policy != NULL;
     catalog_fs_put(fs);
-    return has_policy ? api_change(call, put_policy, &put) : NULL;
+    return api_change(call, put_policy, &put);
 }

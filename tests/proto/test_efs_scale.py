@@ -1,0 +1,67 @@
+"""The quotas of EFS, reached: 1,000 file systems, 10,000 access points in one, and a listing of them as CSI makes it."""
+
+import pytest
+
+from shoal_server import wait_until
+from test_efs_api import code_of, control, describe, efs, make  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def crowded(efs):
+    """A file system with 10,000 access points."""
+    file_system_id = make(efs)
+    for number in range(10000):
+        efs.create_access_point(FileSystemId=file_system_id, ClientToken=f"pvc-{number}",
+                                PosixUser={"Uid": 50000 + number, "Gid": 50000 + number})
+    return file_system_id
+
+
+def test_ten_thousand_access_points_are_listed_a_thousand_at_a_time(efs, crowded):
+    assert code_of(efs.create_access_point, FileSystemId=crowded, ClientToken="one more") == \
+        ("AccessPointLimitExceeded", 403)
+    pages, token = [], {}
+    while True:
+        page = efs.describe_access_points(FileSystemId=crowded, MaxResults=1000, **token)
+        pages.append(page["AccessPoints"])
+        if "NextToken" not in page:
+            break
+        token = {"NextToken": page["NextToken"]}
+    assert [len(page) for page in pages] == [1000] * 10
+    gids = {point["PosixUser"]["Gid"] for page in pages for point in page}
+    assert gids == set(range(50000, 60000)), "what the CSI driver allocates from"
+    assert code_of(efs.create_access_point, FileSystemId=crowded, ClientToken="pvc-1234") == \
+        ("AccessPointAlreadyExists", 409)
+    one = pages[7][77]["AccessPointId"]
+    assert efs.describe_access_points(AccessPointId=one)["AccessPoints"][0]["AccessPointId"] == one
+    efs.delete_access_point(AccessPointId=one)
+    wait_until(lambda: len(efs.describe_access_points(
+        FileSystemId=crowded, MaxResults=1000)["AccessPoints"]) == 1000, 10, "there")
+    assert efs.create_access_point(FileSystemId=crowded, ClientToken="one more")["AccessPointId"]
+
+
+def test_a_crowded_file_system_is_deleted_with_all_its_access_points(control, efs, crowded):
+    efs.delete_file_system(FileSystemId=crowded)
+    wait_until(lambda: code_of(efs.describe_file_systems, FileSystemId=crowded) == ("FileSystemNotFound", 404)
+               if gone(efs, crowded) else False, 60, "gone")
+    assert efs.describe_access_points()["AccessPoints"] == []
+
+
+def gone(efs, file_system_id):
+    try:
+        describe(efs, file_system_id)
+    except efs.exceptions.FileSystemNotFound:
+        return True
+    return False
+
+
+def test_a_thousand_file_systems_are_the_limit(efs):
+    count = sum(len(page["FileSystems"]) for page in efs.get_paginator("describe_file_systems").paginate())
+    for _ in range(1000 - count):
+        efs.create_file_system()
+    assert code_of(efs.create_file_system) == ("FileSystemLimitExceeded", 403)
+    source = efs.describe_file_systems()["FileSystems"][0]["FileSystemId"]
+    assert code_of(efs.create_replication_configuration, SourceFileSystemId=source,
+                   Destinations=[{"Region": "us-east-1"}]) == ("FileSystemLimitExceeded", 403)
+    pages = efs.get_paginator("describe_file_systems").paginate(PaginationConfig={"PageSize": 300})
+    ids = [entry["FileSystemId"] for page in pages for entry in page["FileSystems"]]
+    assert len(ids) == len(set(ids)) == 1000
