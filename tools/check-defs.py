@@ -42,7 +42,7 @@ def service_action_test(row):
 
 
 def command_test(row):
-    return rf"""["'/ ]{row[0]}["' ]"""
+    return rf"""["'/ ]{row[0].replace("_", "-")}["' ]"""
 
 
 def verb_test(row):

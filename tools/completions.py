@@ -41,6 +41,7 @@ def commands():
             verbs.setdefault(noun, {})[verb.replace("_", "-")] = (one_line(summary), options_of(arguments, details, "--data -o"))
     result = {}
     for name, arguments, summary, details in defs.named(SRC / "cli" / "commands.def", "COMMAND"):
+        name = name.replace("_", "-")
         options = options_of(arguments, details)
         if "options of shoald" in arguments:
             options += [option for option in daemon_options() if option not in options]

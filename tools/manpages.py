@@ -112,6 +112,7 @@ def shoal(version):
     lines += [".SH SYNOPSIS", ".B shoal \\fICOMMAND\\fR [\\fIarguments\\fR]", ".SH COMMANDS"]
     verbs = defs.named(SRC / "cli" / "nouns" / "nouns.def", "VERB")
     for name, arguments, summary, details in defs.named(SRC / "cli" / "commands.def", "COMMAND"):
+        name = name.replace("_", "-")
         lines += entry(f"shoal {name} {arguments}", summary, details)
         for noun, verb, verb_arguments, verb_summary, verb_details in verbs:
             if noun == name:

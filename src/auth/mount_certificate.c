@@ -303,19 +303,26 @@ int mount_certificate_check_signature(const struct mount_certificate *certificat
 
 /* ---- the judgement ---- */
 
+/* As say(), for what another certificate may have right. */
+static int say_time(char reason[MOUNT_REASON_SIZE], const char *text)
+{
+    (void)say(reason, text);
+    return -ETIME;
+}
+
 static int check_times(
     const struct mount_certificate *certificate, int64_t now_s, char reason[MOUNT_REASON_SIZE])
 {
     if (now_s + AUTH_SKEW_SECONDS_MAX < certificate->not_before_s)
-        return say(reason, "it is not valid yet: are the clocks right?");
+        return say_time(reason, "it is not valid yet: are the clocks right?");
     if (now_s - AUTH_SKEW_SECONDS_MAX > certificate->not_after_s)
-        return say(reason, "it has expired");
+        return say_time(reason, "it has expired");
     if (!certificate->is_signed)
         return 0;
     if (certificate->signed_s > now_s + AUTH_SKEW_SECONDS_MAX)
-        return say(reason, "it was signed in the future: are the clocks right?");
+        return say_time(reason, "it was signed in the future: are the clocks right?");
     if (certificate->signed_s + MOUNT_SIGNATURE_LIFE_S < now_s)
-        return say(reason, "its signature has expired");
+        return say_time(reason, "its signature has expired");
     return 0;
 }
 
@@ -348,7 +355,7 @@ static int find_principal(const struct catalog *catalog, const struct mount_iden
     if (err == -EACCES)
         return say(reason, "its access key is inactive");
     if (err == -EKEYEXPIRED)
-        return say(reason, "its session token has expired");
+        return say_time(reason, "its session token has expired");
     if (err == 0)
         err = principal_load_policies(catalog, principal);
     if (err < 0) {

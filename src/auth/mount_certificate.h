@@ -63,8 +63,8 @@ struct mount_identity {
 };
 
 /* Judges a certificate at `now_ms`. *out_identity NULL: it claims nothing; else it is the caller's. Whether the access
- * point and the file system belong together is proved, too. Errors: -EACCES: refused, and `reason` says why, in words
- * for the log; -ENOMEM. */
+ * point and the file system belong together is proved, too. Errors: -EACCES: refused; -ETIME: refused for its times, or
+ * those of its credentials, so that the next one may be good; both with a `reason` in words for the log; -ENOMEM. */
 MUST_CHECK int mount_certificate_judge(const struct catalog *catalog, struct slice der,
     int64_t now_ms, struct mount_identity **out_identity, char reason[MOUNT_REASON_SIZE]);
 /* Looks again for the principal and its policies, when the catalog has changed. What a session was when it was proved

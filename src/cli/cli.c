@@ -9,7 +9,7 @@
 
 #define OPTIONS_MAX 32
 
-static const struct cli_command commands[] = {
+static struct cli_command commands[] = {
 #define COMMAND(name, arguments, summary, details) \
     { #name, cmd_##name, arguments, summary, details },
 #include "cli/commands.def"
@@ -23,7 +23,13 @@ unsigned cli_command_count(void)
 
 const struct cli_command *cli_command_at(unsigned index)
 {
-    return index < ARRAY_SIZE(commands) ? &commands[index] : NULL;
+    if (index >= ARRAY_SIZE(commands))
+        return NULL;
+    for (char *at = commands[index].name; *at != '\0'; at++) {
+        if (*at == '_')
+            *at = '-'; /* a row's name is part of a function's, a command's is not */
+    }
+    return &commands[index];
 }
 
 static void complain(const char *format, va_list args) PRINTF_LIKE(1, 0);

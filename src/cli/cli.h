@@ -16,7 +16,7 @@ enum {
 };
 
 struct cli_command {
-    const char *name;
+    char name[32];
     int (*run)(int argc, char **argv);
     const char *arguments;
     const char *summary;
@@ -28,7 +28,7 @@ struct cli_command {
 #undef COMMAND
 
 unsigned cli_command_count(void);
-/* NULL beyond the last. */
+/* NULL beyond the last. For one thread. */
 const struct cli_command *cli_command_at(unsigned index);
 
 /* Prints "shoal: ", the sentence and a newline on stderr. */

@@ -241,6 +241,15 @@ int view_check_identity(
     return 0;
 }
 
+bool view_refuse(const struct nfs_server *server, struct nfs_conn *conn)
+{
+    struct catalog_export export;
+    mount_identity_free(conn->identity);
+    conn->identity = NULL;
+    conn->is_revoked = true;
+    return !conn->is_bound && find_export(server, conn->rpc, &export) == 0;
+}
+
 /* The connection's file system is what it was, by the catalog as it is now. */
 static int view_recheck(struct nfs_server *server, struct nfs_conn *conn, uint64_t generation)
 {
@@ -324,6 +333,8 @@ static int find_face(
     if (principal[0] == '\0' && conn->rpc->is_secure)
         principal = OVER_TLS;
     *out_face = volume->plain;
+    if (conn->is_revoked) /* apart from all that is allowed something: Linux would mix them up */
+        return nfs_face_get(volume, "", "refused", out_face);
     if (principal[0] == '\0' && identity == NULL)
         return 0;
     return nfs_face_get(

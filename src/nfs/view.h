@@ -67,7 +67,7 @@ struct nfs_conn {
     uint64_t access_tag;             /* the access point that it mounts through; 0: none */
     struct mount_identity *identity; /* what its certificate proved; NULL: nothing */
     bool at_target;                  /* its local address is a mount target */
-    bool is_revoked;                 /* who it was is nobody any more */
+    bool is_revoked;                 /* who it is, or was, is nobody: nothing is allowed */
     uint64_t identity_generation;    /* of the catalog, as of which `identity` is right */
     bool is_bound;                   /* what it sees is decided: at its first request */
     bool is_strict;                  /* the profile of `volume` when the connection was bound */
@@ -102,6 +102,9 @@ MUST_CHECK int view_bind(struct nfs_server *server, struct nfs_conn *conn);
 
 /* As view_bind(), for a call: what to answer it when the connection sees nothing, else RPC_SUCCESS. */
 MUST_CHECK int view_bind_for_call(struct nfs_server *server, struct nfs_conn *conn);
+
+/* Lets the connection see a server of its own where nothing is allowed. False: there is none, close it. */
+MUST_CHECK bool view_refuse(const struct nfs_server *server, struct nfs_conn *conn);
 
 /* Whether what a client's certificate has proved fits the address that it came to. -EACCES: `reason` says why not. */
 MUST_CHECK int view_check_identity(

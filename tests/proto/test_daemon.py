@@ -1,5 +1,6 @@
 """shoald and the service commands of shoal: start, stop, refusals, and the contract that scripts build on."""
 
+import configparser
 import contextlib
 import json
 import os
@@ -355,3 +356,37 @@ def test_api_makes_one_signed_call(server):
     assert refused.returncode == 1 and "FileSystemNotFound" in refused.stderr
     wrong = server.shoal("api", "--data", server.data_dir, "POST", "/file-systems", "{", check=False)
     assert wrong.returncode == 2 and "not JSON" in wrong.stderr
+
+
+def test_the_authority_is_shown_and_exported(server):
+    server.up()
+    pem = (server.data_dir / "ca.pem").read_text()
+    assert server.shoal("ca", "export", "--data", server.data_dir).stdout == pem
+    shown = server.shoal("ca", "show", "--data", server.data_dir).stdout
+    assert "Shoal node CA" in shown and "SHA-256 fingerprint: " in shown
+    assert server.shoal("ca", "--data", server.data_dir, check=False).returncode == 2
+
+
+def test_the_configuration_of_efs_utils_is_printed_and_installed(server, tmp_path):
+    server.up()
+    printed = server.shoal("efs-utils-conf", "--data", server.data_dir).stdout
+    assert "[mount]\ndns_name_suffix = shoal.internal\nregion = us-east-1\n" in printed
+    missing = server.shoal("efs-utils-conf", "--install", "--directory", tmp_path, "--data", server.data_dir, check=False)
+    assert missing.returncode == 1 and "install amazon-efs-utils first" in missing.stderr
+    conf = tmp_path / "efs-utils.conf"
+    before = "[DEFAULT]\nx = 1\n\n[mount]\ndns_name_suffix = amazonaws.com\n#region = a\n\n[mount.us-east-1]\ny = 2\n"
+    conf.write_text(before)
+    conf.chmod(0o640)
+    for _ in range(2):
+        server.shoal("efs-utils-conf", "--install", "--directory", tmp_path, "--data", server.data_dir)
+        assert (tmp_path / "efs-utils.conf.before-shoal").read_text() == before
+        assert (tmp_path / "shoal-ca.pem").read_text() == (server.data_dir / "ca.pem").read_text()
+        assert conf.stat().st_mode & 0o777 == 0o640
+        parsed = configparser.ConfigParser()
+        parsed.read(conf)
+        for section in ("mount", "mount.us-east-1"):
+            assert parsed[section]["dns_name_suffix"] == "shoal.internal"
+            assert parsed[section]["stunnel_cafile"] == "/etc/amazon/efs/shoal-ca.pem"
+        assert parsed["mount.us-east-1"]["y"] == "2" and parsed["DEFAULT"]["x"] == "1"
+    assert "already" in server.shoal("efs-utils-conf", "--install", "--directory", tmp_path, "--data",
+                                     server.data_dir).stdout
