@@ -261,6 +261,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
             .state_memory_max = options->nfs_state_memory,
             .reply_cache_bytes = options->nfs_reply_cache,
             .reply_cache_v40_bytes = options->nfs_reply_cache_v40,
+            .delegated_times = options->nfs_delegated_times != 0,
             .callbacks_v40 = options->nfs_callbacks_v40 != 0,
             .is_strict = options->nfs_profile == CATALOG_PROFILE_STRICT,
         },

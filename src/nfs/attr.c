@@ -104,7 +104,7 @@ struct attr_mask attr_supported(unsigned versions)
 
 struct attr_mask attr_exclusive_create(unsigned versions)
 {
-    return mask_narrow(&mask_of_all, versions, ATTR_WRITE);
+    return mask_narrow(&mask_of_all, versions & ~(unsigned)DELEG_TIMES, ATTR_WRITE);
 }
 
 enum nfsstat4 attr_plan_init(

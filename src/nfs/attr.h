@@ -83,7 +83,15 @@ void attr_put(
 struct attr_change {
     struct fs_setattr set;
     struct attr_mask mask; /* which they are */
+    struct fs_time deleg_atime, deleg_mtime;
 };
+
+/* Whether it sets times that the holder of a delegation keeps (RFC 9754), which only SETATTR can. */
+static inline bool attr_change_has_deleg_times(const struct attr_change *change)
+{
+    return attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS) ||
+           attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY);
+}
 
 /* Decodes what SETATTR, CREATE and OPEN set. NFS4ERR_ATTRNOTSUPP; NFS4ERR_INVAL: read-only, no valid value, or two modes;
  * NFS4ERR_BADOWNER; NFS4ERR_BADXDR. */

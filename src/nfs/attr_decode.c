@@ -118,3 +118,13 @@ enum nfsstat4 attr_get_mode_umask(struct xdr_decoder *dec, struct attr_change *c
     change->set.set_mode = true;
     return NFS4_OK;
 }
+
+enum nfsstat4 attr_get_time_deleg_access(struct xdr_decoder *dec, struct attr_change *change)
+{
+    return get_time(dec, &change->deleg_atime);
+}
+
+enum nfsstat4 attr_get_time_deleg_modify(struct xdr_decoder *dec, struct attr_change *change)
+{
+    return get_time(dec, &change->deleg_mtime);
+}

@@ -255,6 +255,8 @@ void attr_put_open_arguments(struct xdr_encoder *enc, const struct attr_source *
                      1u << OPEN_ARGS_SHARE_ACCESS_WANT_CANCEL;
     if ((source->versions & V42) != 0)
         wants |= 1u << OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION;
+    if ((source->versions & DELEG_TIMES) != 0)
+        wants |= 1u << OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS;
     put_bits(enc, 1u << OPEN_ARGS_SHARE_ACCESS_READ | 1u << OPEN_ARGS_SHARE_ACCESS_WRITE |
                       1u << OPEN_ARGS_SHARE_ACCESS_BOTH);
     put_bits(enc, 1u << OPEN_ARGS_SHARE_DENY_NONE | 1u << OPEN_ARGS_SHARE_DENY_READ |

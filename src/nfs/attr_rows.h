@@ -20,4 +20,5 @@ attr_encoder attr_put_supported_attrs, attr_put_type, attr_put_fh_expire_type, a
     attr_put_open_arguments;
 
 attr_decoder attr_get_size, attr_get_mode, attr_get_owner, attr_get_owner_group,
-    attr_get_time_access_set, attr_get_time_create, attr_get_time_modify_set, attr_get_mode_umask;
+    attr_get_time_access_set, attr_get_time_create, attr_get_time_modify_set, attr_get_mode_umask,
+    attr_get_time_deleg_access, attr_get_time_deleg_modify;

@@ -201,6 +201,8 @@ unsigned compound_versions(const struct compound *compound)
         versions |= EXTENDED;
     if (compound->minor < 2 || volume == NULL)
         return versions;
+    if (compound->server->options.delegated_times && (versions & EXTENDED) != 0)
+        versions |= DELEG_TIMES;
     if ((volume->fs->ops->caps & FS_CAP_XATTRS) != 0)
         versions |= XATTRS;
     if ((volume->fs->ops->caps & FS_CAP_CLONE) != 0)

@@ -11,12 +11,20 @@
 #include "base/clock.h"
 #include "io/event.h"
 #include "nfs/callback.h"
+#include "nfs/deleg_time.h"
 #include "nfs/view.h"
 
 #define WAIT_COUNT_MAX \
     64u /* requests that may wait at one time; others are told NFS4ERR_DELAY at once */
 #define RETRY_MS  1000u /* a recall that failed is tried again, in the next tick */
 #define NS_PER_MS UINT64_C(1000000)
+
+/* What the holder of a write delegation said. */
+struct answer {
+    uint64_t change, size_bytes;
+    bool has_times;
+    struct state_time atime, mtime;
+};
 
 /* One request that waits: for the file's delegation to come back, or (serial > 0) for the answer of that number. */
 struct deleg_wait {
@@ -27,7 +35,7 @@ struct deleg_wait {
     struct state_file_key key;
     uint64_t serial;
     bool answered;
-    uint64_t change, size_bytes;
+    struct answer answer;
 };
 
 /* ---- waiting ---- */
@@ -190,18 +198,35 @@ struct question {
     uint64_t serial;
 };
 
-static bool read_answer(const union nfs_cb_resop4 *res, uint64_t *out_change, uint64_t *out_size)
+#define TIMES_BITS (1u << (FATTR4_TIME_DELEG_ACCESS - 64) | 1u << (FATTR4_TIME_DELEG_MODIFY - 64))
+
+static bool read_time(struct xdr_decoder *dec, struct state_time *out)
+{
+    uint64_t seconds;
+    if (!xdr_get_u64(dec, &seconds) || !xdr_get_u32(dec, &out->nanoseconds))
+        return false;
+    out->seconds = (int64_t)seconds;
+    return out->nanoseconds < 1000000000;
+}
+
+static bool read_answer(const union nfs_cb_resop4 *res, struct answer *out)
 {
     if (res->opcbgetattr.status != NFS4_OK)
         return false;
     const struct fattr4 *attributes = &res->opcbgetattr.resok4.obj_attributes;
+    const struct bitmap4 *mask = &attributes->attrmask;
     const uint32_t wanted = 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE;
     /* Both, and nothing before them, so that they come first; others after them do not matter. */
-    if (attributes->attrmask.count == 0 ||
-        (attributes->attrmask.items[0] & (wanted | (wanted - 1))) != wanted)
+    if (mask->count == 0 || (mask->items[0] & (wanted | (wanted - 1))) != wanted)
         return false;
     struct xdr_decoder dec = xdr_decoder_of(attributes->attr_vals, NULL);
-    return xdr_get_u64(&dec, out_change) && xdr_get_u64(&dec, out_size);
+    if (!xdr_get_u64(&dec, &out->change) || !xdr_get_u64(&dec, &out->size_bytes))
+        return false;
+    /* The times come next if nothing is between them. */
+    out->has_times = mask->count == 3 && mask->items[0] == wanted && mask->items[1] == 0 &&
+                     mask->items[2] == TIMES_BITS && read_time(&dec, &out->atime) &&
+                     read_time(&dec, &out->mtime);
+    return true;
 }
 
 static void getattr_done(
@@ -209,8 +234,8 @@ static void getattr_done(
 {
     struct question *question = context;
     struct deleg_waits *waits = &server->waits;
-    uint64_t change = 0, size_bytes = 0;
-    bool answered = err == 0 && read_answer(res, &change, &size_bytes);
+    struct answer answer = { .change = 0 };
+    bool answered = err == 0 && read_answer(res, &answer);
     (void)pthread_mutex_lock(&waits->lock);
     LIST_FOR_EACH_SAFE(node, &waits->waits)
     {
@@ -218,8 +243,7 @@ static void getattr_done(
         if (wait->serial != question->serial)
             continue;
         wait->answered = answered;
-        wait->change = change;
-        wait->size_bytes = size_bytes;
+        wait->answer = answer;
         wait_end_locked(waits, wait);
     }
     (void)pthread_mutex_unlock(&waits->lock);
@@ -237,16 +261,18 @@ static void put_fh(
 
 /* Asks the client; true: it answered in time. */
 static bool ask(struct nfs_server *server, const struct nfs_volume *volume,
-    const struct state_file_ref *file, uint64_t clientid, struct deleg_wait *wait)
+    const struct state_file_ref *file, const struct state_deleg_writer *writer,
+    struct deleg_wait *wait)
 {
     struct question *question = calloc(1, sizeof *question);
     if (question == NULL)
         return false;
     uint8_t fh[FH_SIZE];
-    uint32_t words[] = { 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE };
+    uint32_t words[] = { 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE, 0, TIMES_BITS };
+    uint32_t word_count = writer->has_times ? 3 : 1;
     put_fh(server, volume->tag, file->key, fh);
     union nfs_cb_argop4 arg = { .opcbgetattr = { .fh = slice_of(fh, sizeof fh),
-                                    .attr_request = { .count = 1, .items = words } } };
+                                    .attr_request = { .count = word_count, .items = words } } };
     if (!wait_begin(&server->waits, wait, file, deadline_now())) {
         free(question);
         return false;
@@ -254,7 +280,7 @@ static bool ask(struct nfs_server *server, const struct nfs_volume *volume,
     (void)pthread_mutex_lock(&server->waits.lock);
     question->serial = wait->serial = ++server->waits.serial;
     (void)pthread_mutex_unlock(&server->waits.lock);
-    int err = callback_send(server, clientid, OP_CB_GETATTR, &arg, getattr_done, question);
+    int err = callback_send(server, writer->clientid, OP_CB_GETATTR, &arg, getattr_done, question);
     if (err < 0) {
         wait_cancel(&server->waits, wait);
         free(question);
@@ -266,12 +292,37 @@ static bool ask(struct nfs_server *server, const struct nfs_volume *volume,
 
 /* The client has changed the file and not written it back yet: its change counter moves on, once for each state that
  * the client tells of (RFC 8881 section 10.4.3). */
-static enum nfsstat4 note_change(struct compound *compound, struct place *place)
+static enum nfsstat4 note_change(struct place *place, const struct state_deleg_writer *writer)
 {
     struct fs_cred root = { .uid = 0 };
     struct fs_setattr touch = { .mtime_how = FS_TIME_SERVER };
-    (void)compound;
+    struct clock_time now = clock_wall();
+    struct fs_setattr told = { .mtime_how = FS_TIME_KEEP };
+    if (writer->has_times &&
+        deleg_times_to_set(writer,
+            (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &told))
+        touch = told;
     return nfs_status(fs_setattr(place->volume->fs, &root, place->node, &touch, &place->attr));
+}
+
+static bool times_equal(struct state_time a, struct state_time b)
+{
+    return a.seconds == b.seconds && a.nanoseconds == b.nanoseconds;
+}
+
+/* Takes over what was answered. True: something is not as it was told before. */
+static bool writer_update(struct state_deleg_writer *writer, const struct answer *answer)
+{
+    bool differs = answer->change != writer->change || answer->size_bytes != writer->size_bytes;
+    writer->change = answer->change;
+    writer->size_bytes = answer->size_bytes;
+    if (writer->has_times && answer->has_times) {
+        differs |= !times_equal(answer->mtime, writer->said_mtime) ||
+                   !times_equal(answer->atime, writer->said_atime);
+        writer->said_mtime = answer->mtime;
+        writer->said_atime = answer->atime;
+    }
+    return differs;
 }
 
 enum nfsstat4 deleg_ask_writer(struct compound *compound, struct place *place)
@@ -282,21 +333,20 @@ enum nfsstat4 deleg_ask_writer(struct compound *compound, struct place *place)
         return NFS4_OK;
     struct deleg_wait wait;
     enum nfsstat4 status;
-    if (writer.is_recalled ||
-        !ask(compound->server, place->volume, &file, writer.clientid, &wait)) {
+    if (writer.is_recalled || !ask(compound->server, place->volume, &file, &writer, &wait)) {
         status = deleg_clear_file(compound->server, &compound->caller, &file, STATE_USE_READ);
         place->has_attr = false;
         return status != NFS4_OK ? status : place_get_attr(compound, place);
     }
-    if (wait.change != writer.change || wait.size_bytes != writer.size_bytes) {
-        status = note_change(compound, place);
+    if (writer_update(&writer, &wait.answer)) {
+        status = note_change(place, &writer);
         if (status != NFS4_OK)
             return status;
-        state_deleg_writer_said(&file, &writer, wait.change, wait.size_bytes);
+        state_deleg_writer_said(&file, &writer);
         writer.is_modified = true;
     }
     if (writer.is_modified)
-        place->attr.size_bytes = wait.size_bytes;
+        place->attr.size_bytes = writer.size_bytes;
     return NFS4_OK;
 }
 

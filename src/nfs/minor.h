@@ -14,7 +14,8 @@ enum {
     V41_UP = V41 | V42,
     V42_UP = V42,
     V_ANY = V40 | V41 | V42,
-    EXTENDED = 1 << 3, /* not in the profile `strict`, as EFS leaves it out */
-    XATTRS = 1 << 4,   /* the backend keeps extended attributes */
-    CLONES = 1 << 5,   /* the backend can share blocks between files */
+    EXTENDED = 1 << 3,    /* not in the profile `strict`, as EFS leaves it out */
+    XATTRS = 1 << 4,      /* the backend keeps extended attributes */
+    CLONES = 1 << 5,      /* the backend can share blocks between files */
+    DELEG_TIMES = 1 << 6, /* who has a write delegation may keep the times of the file (RFC 9754) */
 };

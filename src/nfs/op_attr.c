@@ -4,10 +4,12 @@
  * Sources: RFC 8881 sections 18.1, 18.7, 18.30, 18.31 and 18.15.
  */
 #include "nfs/op_attr.h"
+#include "base/clock.h"
 #include "fs/perm.h"
 #include "nfs/attr.h"
 #include "nfs/compound.h"
 #include "nfs/deleg.h"
+#include "nfs/deleg_time.h"
 #include "nfs/grant.h"
 #include "nfs/op_io.h"
 #include "nfs/pseudo.h"
@@ -88,7 +90,7 @@ static bool needs_writer(const struct place *place, const struct attr_mask *mask
         return false;
     return attr_mask_has(mask, FATTR4_CHANGE) || attr_mask_has(mask, FATTR4_SIZE) ||
            attr_mask_has(mask, FATTR4_TIME_MODIFY) || attr_mask_has(mask, FATTR4_TIME_METADATA) ||
-           attr_mask_has(mask, FATTR4_SPACE_USED);
+           attr_mask_has(mask, FATTR4_TIME_ACCESS) || attr_mask_has(mask, FATTR4_SPACE_USED);
 }
 
 /* The current file's attributes, encoded as an fattr4. */
@@ -162,9 +164,62 @@ static enum nfsstat4 change_attr(struct compound *compound, const struct fs_seta
     if (status == NFS4_OK)
         status = nfs_status(fs_setattr(file->volume->fs, &compound->cred, file->node, set, &attr));
     state_change_end(file->volume->files, &key);
-    if (status == NFS4_OK)
-        compound_set_attr(compound, &attr);
-    return status;
+    if (status != NFS4_OK)
+        return status;
+    compound_set_attr(compound, &attr);
+    if ((set->atime_how != FS_TIME_KEEP || set->mtime_how != FS_TIME_KEEP) &&
+        state_deleg_may_exist(file->volume->files, &key, STATE_USE_READ)) {
+        struct state_file_ref ref = place_file_ref(file);
+        state_deleg_times_begin(
+            &compound->caller, &ref, deleg_time_of(attr.atime), deleg_time_of(attr.mtime));
+    }
+    return NFS4_OK;
+}
+
+/* Times that the holder of a write delegation tells, before it returns it. It needs no right but the delegation. */
+static enum nfsstat4 set_deleg_times(
+    struct compound *compound, const struct stateid4 *stateid4, const struct attr_change *change)
+{
+    struct place *place = &compound->current;
+    if (place_is_pseudo(place) ||
+        (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS) &&
+            change->set.atime_how != FS_TIME_KEEP) ||
+        (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY) &&
+            change->set.mtime_how != FS_TIME_KEEP))
+        return NFS4ERR_INVAL;
+    struct state_file_ref file = compound_file_ref(compound);
+    struct state_stateid stateid = compound_stateid(compound, stateid4);
+    struct state_deleg_writer writer;
+    enum state_status found = state_deleg_times(&compound->caller, &file, &stateid, &writer);
+    if (found != STATE_OK)
+        return nfs_state_status(found);
+    if (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS))
+        writer.said_atime = deleg_time_of(change->deleg_atime);
+    if (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY))
+        writer.said_mtime = deleg_time_of(change->deleg_mtime);
+    struct clock_time now = clock_wall();
+    struct fs_setattr set = { .mtime_how = FS_TIME_KEEP };
+    if (!deleg_times_to_set(&writer,
+            (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &set))
+        return NFS4_OK;
+    struct fs_cred root = { .uid = 0 };
+    struct fs_attr attr;
+    int err = fs_setattr(place->volume->fs, &root, place->node, &set, &attr);
+    if (err < 0)
+        return nfs_status(err);
+    compound_set_attr(compound, &attr);
+    state_deleg_writer_said(&file, &writer);
+    return NFS4_OK;
+}
+
+/* Whether a SETATTR sets anything that is not the holder's alone. */
+static bool sets_more(const struct attr_change *change)
+{
+    struct attr_mask times = { { 0 } };
+    attr_mask_add(&times, FATTR4_TIME_DELEG_ACCESS);
+    attr_mask_add(&times, FATTR4_TIME_DELEG_MODIFY);
+    uint32_t others = change->mask.words[0] | change->mask.words[1];
+    return (others | (change->mask.words[2] & ~times.words[2])) != 0;
 }
 
 /* SETATTR - all or none. What was set is told even with an error. */
@@ -192,7 +247,11 @@ enum nfsstat4 op_setattr(
         if (compound->current.type == FS_SYMLINK)
             change->set.set_mode = false; /* it has none; chmod of a tree shall not fail on it */
     }
-    status = change_attr(compound, &change->set);
+    bool has_times = attr_change_has_deleg_times(change);
+    if (has_times)
+        status = set_deleg_times(compound, &args->stateid, change);
+    if (status == NFS4_OK && (!has_times || sets_more(change)))
+        status = change_attr(compound, &change->set);
     if (status != NFS4_OK)
         return status;
     res->opsetattr.attrsset = attr_mask_bitmap(&change->mask);

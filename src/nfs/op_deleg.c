@@ -7,6 +7,7 @@
 #include "nfs/op_deleg.h"
 
 #include "nfs/deleg.h"
+#include "nfs/deleg_time.h"
 
 /* DELEGRETURN */
 enum nfsstat4 op_delegreturn(
@@ -62,22 +63,31 @@ static void put_none(uint32_t want, uint32_t why, struct open_delegation4 *out)
     out->od_whynone = (struct open_none_delegation4){ .ond_why = why };
 }
 
-static void put_granted(
-    enum state_deleg_kind kind, const struct state_stateid *stateid, struct open_delegation4 *out)
+static void put_granted(const struct state_deleg_args *grant, const struct state_stateid *stateid,
+    struct open_delegation4 *out)
 {
     /* Nobody may open by the delegation alone: clients then ask ACCESS (section 10.4.2). */
     struct nfsace4 nobody = { .type = ACE4_ACCESS_ALLOWED_ACE_TYPE };
-    if (kind == STATE_DELEG_READ) {
+    if (grant->kind == STATE_DELEG_READ) {
         out->delegation_type = OPEN_DELEGATE_READ;
         out->read = (struct open_read_delegation4){ .permissions = nobody };
         compound_put_stateid(&out->read.stateid, stateid);
         return;
     }
     /* No space is promised, so what was written is flushed at close, as without a delegation. */
-    out->delegation_type = OPEN_DELEGATE_WRITE;
+    out->delegation_type = grant->has_times ? OPEN_DELEGATE_WRITE_ATTRS_DELEG : OPEN_DELEGATE_WRITE;
     out->write = (struct open_write_delegation4){ .permissions = nobody,
         .space_limit = { .limitby = NFS_LIMIT_SIZE, .filesize = 0 } };
     compound_put_stateid(&out->write.stateid, stateid);
+}
+
+/* Whether the client is to keep the times. Of a read delegation there is only the time of access, which reads do not set
+ * here. */
+static bool wants_times(
+    const struct compound *compound, const struct OPEN4args *args, enum state_deleg_kind kind)
+{
+    return kind == STATE_DELEG_WRITE && (compound_versions(compound) & DELEG_TIMES) != 0 &&
+           (args->share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS) != 0;
 }
 
 bool open_put_delegation(struct compound *compound, const struct OPEN4args *args,
@@ -103,14 +113,17 @@ bool open_put_delegation(struct compound *compound, const struct OPEN4args *args
         .kind = kind,
         .reclaim = args->claim.claim == CLAIM_PREVIOUS,
         .change = attr->change,
-        .size_bytes = attr->size_bytes };
+        .size_bytes = attr->size_bytes,
+        .has_times = wants_times(compound, args, kind),
+        .atime = deleg_time_of(attr->atime),
+        .mtime = deleg_time_of(attr->mtime) };
     enum state_deleg_why why = STATE_WHY_RESOURCE;
     if (kind == STATE_DELEG_NONE ||
         !state_deleg_grant(&compound->caller, &grant, out_stateid, &why)) {
         put_none(want, (uint32_t)why, out);
         return false;
     }
-    put_granted(kind, out_stateid, out);
+    put_granted(&grant, out_stateid, out);
     return true;
 }
 

@@ -135,7 +135,8 @@ enum nfsstat4 op_create(
     struct attr_change *change = arena_alloc(compound->arena, sizeof *change);
     if (change == NULL)
         return NFS4ERR_DELAY;
-    status = attr_get(&args->createattrs, compound_versions(compound), change);
+    status =
+        attr_get(&args->createattrs, compound_versions(compound) & ~(unsigned)DELEG_TIMES, change);
     if (status != NFS4_OK)
         return status;
     if (change->set.set_size)

@@ -100,7 +100,8 @@ static enum nfsstat4 get_createhow(struct opening *opening, struct fs_create *ou
     }
     if (attrs == NULL)
         return NFS4_OK;
-    enum nfsstat4 status = attr_get(attrs, compound_versions(opening->compound), &opening->change);
+    enum nfsstat4 status = attr_get(
+        attrs, compound_versions(opening->compound) & ~(unsigned)DELEG_TIMES, &opening->change);
     if (status == NFS4_OK && opening->change.set.set_size &&
         opening->change.set.size_bytes > FS_FILE_SIZE_MAX)
         status = NFS4ERR_FBIG;

@@ -40,6 +40,7 @@ struct nfs_server_options {
     uint64_t state_memory_max;       /* bytes */
     uint64_t reply_cache_bytes;      /* of kept replies, reserved by sessions */
     uint64_t reply_cache_v40_bytes;  /* of version 4.0's kept replies; 0: none are kept */
+    bool delegated_times;            /* RFC 9754: to clients of 4.2 that want them */
     bool callbacks_v40; /* clients of 4.0 are called back, on connections made to where they are */
     bool is_strict;     /* the profile of file systems whose record has none */
 };

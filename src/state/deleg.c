@@ -206,6 +206,9 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     deleg->kind = args->kind;
     deleg->change = args->change;
     deleg->size_bytes = args->size_bytes;
+    deleg->has_times = args->has_times && args->kind == STATE_DELEG_WRITE;
+    deleg->atime = deleg->said_atime = args->atime;
+    deleg->mtime = deleg->said_mtime = args->mtime;
     list_init(&deleg->recall_node);
     if (files->ops->hold(files->context, args->file.key) < 0) {
         deleg_free(state, deleg);
@@ -443,6 +446,21 @@ static struct state_deleg *writer_of(struct state_file *file) REQUIRES(file->sha
     return deleg->kind == STATE_DELEG_WRITE ? deleg : NULL; /* invariant 3 */
 }
 
+static void writer_fill(const struct state_deleg *deleg, struct state_deleg_writer *out)
+{
+    *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
+        .handle = deleg->handle.id,
+        .change = deleg->change,
+        .size_bytes = deleg->size_bytes,
+        .is_modified = deleg->is_modified,
+        .is_recalled = deleg->phase != STATE_DELEG_GRANTED,
+        .has_times = deleg->has_times,
+        .atime = deleg->atime,
+        .mtime = deleg->mtime,
+        .said_atime = deleg->said_atime,
+        .said_mtime = deleg->said_mtime };
+}
+
 bool state_deleg_writer(const struct state_caller *caller, const struct state_file_ref *file,
     struct state_deleg_writer *out) NO_LOCK_CHECK
 {
@@ -450,29 +468,58 @@ bool state_deleg_writer(const struct state_caller *caller, const struct state_fi
     mutex_lock(&shard->lock);
     const struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
     bool found = deleg != NULL && deleg->client->id != caller_id(caller);
-    if (found) {
-        *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
-            .handle = deleg->handle.id,
-            .change = deleg->change,
-            .size_bytes = deleg->size_bytes,
-            .is_modified = deleg->is_modified,
-            .is_recalled = deleg->phase != STATE_DELEG_GRANTED };
-    }
+    if (found)
+        writer_fill(deleg, out);
     mutex_unlock(&shard->lock);
     return found;
 }
 
-void state_deleg_writer_said(const struct state_file_ref *file,
-    const struct state_deleg_writer *writer, uint64_t change, uint64_t size_bytes) NO_LOCK_CHECK
+void state_deleg_writer_said(
+    const struct state_file_ref *file, const struct state_deleg_writer *writer) NO_LOCK_CHECK
 {
     struct state_shard *shard = state_shard_of(file->files, &file->key);
     mutex_lock(&shard->lock);
     struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
     if (deleg != NULL && deleg->client->id == writer->clientid &&
         deleg->handle.id == writer->handle) {
-        deleg->change = change;
-        deleg->size_bytes = size_bytes;
+        deleg->change = writer->change;
+        deleg->size_bytes = writer->size_bytes;
+        deleg->said_atime = writer->said_atime;
+        deleg->said_mtime = writer->said_mtime;
         deleg->is_modified = true;
+    }
+    mutex_unlock(&shard->lock);
+}
+
+enum state_status state_deleg_times(const struct state_caller *caller,
+    const struct state_file_ref *file, const struct state_stateid *stateid,
+    struct state_deleg_writer *out) NO_LOCK_CHECK
+{
+    enum state_deleg_kind kind;
+    enum state_status status = state_deleg_check(caller, file, stateid, &kind);
+    if (status != STATE_OK)
+        return status;
+    struct state_shard *shard = state_shard_of(file->files, &file->key);
+    status = STATE_BAD_STATEID; /* also when it was returned just now */
+    mutex_lock(&shard->lock);
+    const struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
+    if (deleg != NULL && deleg->has_times && deleg->client->id == state_stateid_clientid(stateid)) {
+        writer_fill(deleg, out);
+        status = STATE_OK;
+    }
+    mutex_unlock(&shard->lock);
+    return status;
+}
+
+void state_deleg_times_begin(const struct state_caller *caller, const struct state_file_ref *file,
+    struct state_time atime, struct state_time mtime) NO_LOCK_CHECK
+{
+    struct state_shard *shard = state_shard_of(file->files, &file->key);
+    mutex_lock(&shard->lock);
+    struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
+    if (deleg != NULL && deleg->has_times && deleg->client->id == caller_id(caller)) {
+        deleg->atime = deleg->said_atime = atime;
+        deleg->mtime = deleg->said_mtime = mtime;
     }
     mutex_unlock(&shard->lock);
 }

@@ -29,11 +29,18 @@ enum state_deleg_why {
     STATE_WHY_NOT_SUPP_UPGRADE = 5,
 };
 
+struct state_time {
+    int64_t seconds;
+    uint32_t nanoseconds;
+};
+
 struct state_deleg_args {
     struct state_file_ref file;  /* which the caller has open */
     enum state_deleg_kind kind;  /* READ or WRITE */
     bool reclaim;                /* CLAIM_PREVIOUS: it was held before the restart */
     uint64_t change, size_bytes; /* of the file now: kept for state_deleg_writer() */
+    bool has_times;              /* the client keeps the file's times, too (RFC 9754) */
+    struct state_time atime, mtime;
 };
 
 /* OPEN: gives the client of `caller` a delegation if the policy allows one: a connection for
@@ -78,12 +85,25 @@ struct state_deleg_writer {
     uint64_t change, size_bytes;
     bool is_modified;
     bool is_recalled; /* it is on its way back */
+    bool has_times;
+    struct state_time atime, mtime;           /* of the file when it was granted */
+    struct state_time said_atime, said_mtime; /* by the client, last; or those */
 };
 MUST_CHECK bool state_deleg_writer(const struct state_caller *caller,
     const struct state_file_ref *file, struct state_deleg_writer *out);
-/* Keeps what the client said. */
-void state_deleg_writer_said(const struct state_file_ref *file,
-    const struct state_deleg_writer *writer, uint64_t change, uint64_t size_bytes);
+/* Keeps what the client said: change, size and times of *writer. */
+void state_deleg_writer_said(
+    const struct state_file_ref *file, const struct state_deleg_writer *writer);
+/* SETATTR of delegated times: whether the stateid is a write delegation of the client on this file that has them. *out is
+ * as of state_deleg_writer(). Errors: STATE_BAD_STATEID, also when it has none; those of a stateid. */
+MUST_CHECK enum state_status state_deleg_times(const struct state_caller *caller,
+    const struct state_file_ref *file, const struct state_stateid *stateid,
+    struct state_deleg_writer *out);
+
+/* The caller itself has set the times of the file to these: what it tells later, as the holder of a write delegation, counts from
+ * here. */
+void state_deleg_times_begin(const struct state_caller *caller, const struct state_file_ref *file,
+    struct state_time atime, struct state_time mtime);
 
 /* ---- callbacks that are to be made ---- */
 

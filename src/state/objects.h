@@ -315,6 +315,8 @@ struct state_deleg {
     enum state_deleg_phase phase;
     uint64_t change, size_bytes;
     bool is_modified;
+    bool has_times;
+    struct state_time atime, mtime, said_atime, said_mtime;
     struct list recall_node; /* in delegs->due or delegs->waiting */
     uint64_t recalled_ms, retry_ms;
 };

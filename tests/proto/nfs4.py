@@ -61,6 +61,7 @@ SUPPORTED_ATTRS, TYPE, FH_EXPIRE_TYPE, CHANGE, SIZE = range(5)
 FSID, RDATTR_ERROR, FILEHANDLE, FILEID, MODE, NUMLINKS, OWNER, OWNER_GROUP = 8, 11, 19, 20, 33, 35, 36, 37
 SPACE_USED, TIME_MODIFY, TIME_MODIFY_SET, MOUNTED_ON_FILEID = 45, 53, 54, 55
 FILES_FREE, FILES_TOTAL, SPACE_AVAIL, SPACE_TOTAL = 22, 23, 42, 44
+TIME_ACCESS, TIME_ACCESS_SET, TIME_DELEG_ACCESS, TIME_DELEG_MODIFY, OPEN_ARGUMENTS = 47, 48, 84, 85, 86
 SUPPATTR_EXCLCREAT, CLONE_BLKSIZE, CHANGE_ATTR_TYPE, MODE_UMASK, XATTR_SUPPORT = 75, 77, 79, 81, 82
 
 ANONYMOUS = (0, bytes(12))
@@ -151,15 +152,17 @@ ATTR_DECODERS = {
     SUPPORTED_ATTRS: Reader.bitmap, TYPE: Reader.u32, FH_EXPIRE_TYPE: Reader.u32, CHANGE: Reader.u64,
     SIZE: Reader.u64, FSID: lambda r: (r.u64(), r.u64()), RDATTR_ERROR: Reader.u32, FILEHANDLE: Reader.opaque,
     FILEID: Reader.u64, MODE: Reader.u32, NUMLINKS: Reader.u32, OWNER: Reader.opaque,
-    OWNER_GROUP: Reader.opaque, TIME_MODIFY: _time, MOUNTED_ON_FILEID: Reader.u64, 10: Reader.u32,
+    OWNER_GROUP: Reader.opaque, TIME_MODIFY: _time, TIME_ACCESS: _time, MOUNTED_ON_FILEID: Reader.u64, 10: Reader.u32,
     SPACE_USED: Reader.u64, SUPPATTR_EXCLCREAT: Reader.bitmap, CLONE_BLKSIZE: Reader.u32, CHANGE_ATTR_TYPE: Reader.u32,
     XATTR_SUPPORT: Reader.u32, FILES_FREE: Reader.u64, FILES_TOTAL: Reader.u64, SPACE_AVAIL: Reader.u64,
     SPACE_TOTAL: Reader.u64,
+    OPEN_ARGUMENTS: lambda r: [r.bitmap() for _ in range(5)],
 }
 ATTR_ENCODERS = {
     TYPE: u32, SIZE: u64, CHANGE: u64, MODE: u32, FILEID: u64, NUMLINKS: u32, OWNER: opaque,
     OWNER_GROUP: opaque, TIME_MODIFY_SET: lambda t: u32(1) + struct.pack(">qI", *t) if t else u32(0),
     RDATTR_ERROR: u32, MODE_UMASK: lambda pair: u32(*pair),
+    TIME_DELEG_ACCESS: lambda t: struct.pack(">qI", *t), TIME_DELEG_MODIFY: lambda t: struct.pack(">qI", *t),
 }
 
 
@@ -446,10 +449,10 @@ def _denied(r):
 def _open(r):
     found = {"stateid": r.stateid(), "cinfo": _change(r), "rflags": r.u32(), "attrset": r.bitmap(),
              "delegation": r.u32()}
-    if found["delegation"] in (1, 2):  # OPEN_DELEGATE_READ, OPEN_DELEGATE_WRITE
+    if found["delegation"] in (1, 2, 4, 5):  # OPEN_DELEGATE_READ, OPEN_DELEGATE_WRITE; with times
         found["deleg_stateid"] = r.stateid()
         found["recall"] = r.u32()
-        if found["delegation"] == 2:
+        if found["delegation"] in (2, 5):
             found["limit"] = (r.u32(), r.u64())
         found["ace"] = (r.u32(), r.u32(), r.u32(), r.opaque())
     if found["delegation"] == 3:  # OPEN_DELEGATE_NONE_EXT
