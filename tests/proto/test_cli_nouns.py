@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from shoal_server import wait_until
 
 LOCKING_OUT = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
 READ_ONLY = {"Version": "2012-10-17",
@@ -114,8 +115,13 @@ def test_throughput_and_protection_are_changed(shoal, refused, fs):
 
 def test_lifecycle_and_backup_are_shown(shoal, refused, fs):
     assert as_json(shoal("fs", "lifecycle", fs, "-o", "json"))["LifecyclePolicies"] == []
-    assert shoal("fs", "backup", fs, "off", "-o", "json").find("DISABLED") > 0
-    assert as_json(shoal("fs", "backup", fs, "-o", "json"))["BackupPolicy"]["Status"] == "DISABLED"
+    assert as_json(shoal("fs", "backup", fs, "off", "-o", "json"))["BackupPolicy"]["Status"] in (
+        "DISABLING", "DISABLED")
+    wait_until(lambda: as_json(shoal("fs", "backup", fs, "-o", "json"))["BackupPolicy"]["Status"] == "DISABLED",
+               20, "the backup policy to be DISABLED")
+    lifecycle = as_json(shoal("fs", "lifecycle", fs, "--ia", "30", "--back", "once", "-o", "json"))
+    assert lifecycle["LifecyclePolicies"] == [{"TransitionToIA": "AFTER_30_DAYS"},
+                                              {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"}]
     assert "--ia is a number up to 365" in refused("fs", "lifecycle", fs, "--ia", "soon", status=2)
     assert "--back is once or none" in refused("fs", "lifecycle", fs, "--back", "twice", status=2)
     assert "on or off" in refused("fs", "backup", fs, "maybe", status=2)
@@ -208,3 +214,80 @@ def test_words_that_are_wrong_are_explained(server, refused, shoal):
         for verb in verbs.split():
             assert re.search(rf"^  {verb} ", overview, re.M)
             assert shoal(noun, verb, "--help").startswith(f"Usage: shoal {noun} {verb}")
+
+
+def test_security_groups(shoal, refused):
+    made = shoal("sg", "create", "workers", "--description", "who may mount").strip()
+    assert re.fullmatch("sg-[0-9a-f]{17}", made)
+    row = next(line for line in shoal("sg", "list").splitlines() if made in line)
+    assert row.endswith("nobody"), row
+    assert "InvalidGroup.Duplicate" in refused("sg", "create", "workers")
+    shoal("sg", "allow", "workers", "--from", "10.1.0.0/16")
+    shoal("sg", "allow", made, "--from", "workers")
+    shoal("sg", "allow", made, "--from", "fd00::/8")
+    row = next(line for line in shoal("sg", "list").splitlines() if made in line)
+    assert "10.1.0.0/16" in row and "fd00::/8" in row and row.count(made) == 2, row
+    assert "InvalidPermission.Duplicate" in refused("sg", "allow", made, "--from", "10.1.0.0/16")
+    shown = as_json(shoal("sg", "show", "workers", "-o", "json"))
+    assert shown["groupDescription"] == "who may mount"
+    for source in ("10.1.0.0/16", "workers", "fd00::/8"):
+        shoal("sg", "revoke", made, "--from", source)
+    assert "InvalidPermission.NotFound" in refused("sg", "revoke", made, "--from", "10.1.0.0/16")
+    assert "--from CIDR" in refused("sg", "allow", made, status=2)
+    assert "Nothing was changed" in shoal("sg", "delete", "workers", "--dry-run")
+    assert shoal("sg", "delete", "workers") == f"{made} is deleted\n"
+    assert "There is no security group workers" in refused("sg", "show", "workers")
+    assert "CannotDelete" in refused("sg", "delete", "default")
+
+
+def test_networks_and_subnets(server, shoal, refused, fs):
+    zone = server.announced()["subnets"][0]["zone"]
+    assert shoal("vpc", "list").count("vpc-") == 1
+    vpc = shoal("vpc", "create", "127.32.0.0/16").strip()
+    assert re.fullmatch("vpc-[0-9a-f]{17}", vpc)
+    subnet = shoal("subnet", "create", "127.32.1.0/24", "--zone", zone, "--vpc", vpc).strip()
+    assert re.search(rf"^{subnet}  +127\.32\.1\.0/24  +{zone}  +{vpc} ", shoal("subnet", "list"), re.M)
+    target, address = shoal("mt", "create", fs, "--subnet", subnet, "--ip", "127.32.1.77").split()
+    assert address == "127.32.1.77"
+    assert "DependencyViolation" in refused("subnet", "delete", subnet)
+    assert "DependencyViolation" in refused("vpc", "delete", vpc)
+    shoal("fs", "delete", fs, "--dry-run")
+    shoal("mt", "delete", target)
+    wait_until(lambda: target not in shoal("mt", "list", fs), 20, "the mount target to go")
+    assert shoal("subnet", "delete", subnet) == f"{subnet} is deleted\n"
+    assert shoal("vpc", "delete", vpc) == f"{vpc} is deleted\n"
+    assert "--zone ZONE" in refused("subnet", "create", "127.32.1.0/24", status=2)
+    assert "is not a network" in refused("vpc", "delete", "subnet-0123456789abcdef0", status=2)
+
+
+def test_a_user_has_the_rights_that_are_asked_for(server, shoal, refused, fs):
+    said = shoal("user", "create", "ray-worker", "--allow", f"{fs}:ro", "-o", "json")
+    key = as_json(said)
+    assert re.fullmatch("AKIA[A-Z0-9]{16}", key["AccessKeyId"]) and len(key["SecretAccessKey"]) == 40
+    theirs = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    efs = server.boto3_client("efs", **theirs)
+    assert efs.describe_mount_targets(FileSystemId=fs)["MountTargets"] == []
+    with pytest.raises(efs.exceptions.ClientError) as refusal:
+        efs.delete_file_system(FileSystemId=fs)
+    assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+    iam = server.boto3_client("iam")
+    names = iam.list_user_policies(UserName="ray-worker")["PolicyNames"]
+    document = iam.get_user_policy(UserName="ray-worker", PolicyName=names[0])["PolicyDocument"]
+    allowed = document["Statement"][1]["Action"]
+    assert "elasticfilesystem:ClientMount" in allowed and "elasticfilesystem:ClientWrite" not in allowed
+
+    assert "ray-worker" in shoal("user", "list")
+    assert "EntityAlreadyExists" in refused("user", "create", "ray-worker")
+    assert shoal("user", "list").count("ray-worker") == 2  # the refused one has taken nothing away: name and ARN
+    preview = shoal("user", "delete", "ray-worker", "--dry-run")
+    assert f"access key {key['AccessKeyId']}" in preview and "Nothing was changed" in preview
+    shoal("user", "delete", "ray-worker")
+    with pytest.raises(efs.exceptions.ClientError) as refusal:
+        efs.describe_mount_targets(FileSystemId=fs)
+    assert refusal.value.response["Error"]["Code"] == "UnrecognizedClientException"
+    assert "NoSuchEntity" in refused("user", "delete", "ray-worker")
+    assert "ro, rw or root" in refused("user", "create", "other", "--allow", f"{fs}:all", status=2)
+    assert "There is no file system nobody" in refused("user", "create", "other", "--allow", "nobody")
+    exports = shoal("user", "create", "rw-user", "--allow", fs)
+    assert re.search(r"^export AWS_SECRET_ACCESS_KEY=\S{40}$", exports, re.M)
+    shoal("user", "delete", "rw-user")

@@ -73,6 +73,12 @@ MUST_CHECK int noun_efs_list(struct noun_call *call, const char *path, const cha
 MUST_CHECK int noun_query(struct noun_call *call, const char *service, struct api_form *form,
     const char *doing, json_t **out_body);
 
+/* One call of EC2 with up to three words, NULL where there are fewer; what noun_query() gives. */
+MUST_CHECK int noun_ec2(struct noun_call *call, const char *action, const char *const words[][2],
+    size_t word_count, const char *doing, json_t **out_body);
+/* The network that is meant: `vpc`, or the default one, into NOUN_ID_SIZE bytes. */
+MUST_CHECK int noun_vpc_id(struct noun_call *call, const char *vpc, char *out_id);
+
 /* The file system that the person means by an id or name: its description, a new reference. */
 MUST_CHECK int noun_find_fs(struct noun_call *call, const char *word, json_t **out_fs);
 /* As noun_find_fs(), but only its id, into NOUN_ID_SIZE bytes. */
