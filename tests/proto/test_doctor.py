@@ -173,7 +173,7 @@ def test_12_a_certificate_for_another_name(place):
 def test_13_a_policy_that_asks_for_tls(place, policy):
     policy(ONLY_TLS)
     result = place.check(place.file_system)
-    assert_culprit(result, "IAM and policy", "without TLS", "ClientMount", "-o tls")
+    assert_culprit(result, "IAM and policy", "without TLS", "ClientMount", "-o tls", "the server says: ")
     status, checks = place.check("-o", "tls", place.file_system)
     assert status == 0, checks
 
