@@ -105,7 +105,7 @@ def meson_tests(kind, suites, totals):
     log = ROOT / directory / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     selected = [word for suite in suites for word in ("--suite", suite)]
-    run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", *selected], 600,
+    run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", *selected], 900,
         sanitizer_env())
     if not log.exists():
         totals.add(0, [f"meson test in {directory} ({', '.join(suites)})"])
@@ -200,7 +200,7 @@ def step(name, function, *arguments):
 def check(totals):
     if step("build with ASan and UBSan", build, "asan", totals):
         step("unit, simulation and checkers", meson_tests, "asan", ["unit", "sim", "tidy"], totals)
-        step("protocol tests", pytests, ["tests/proto"], "asan", 480, totals)
+        step("protocol tests", pytests, ["tests/proto"], "asan", 1200, totals)
 
 
 def check_tsan(totals):
@@ -214,7 +214,7 @@ def test(totals):
     step("data tests", data_tests, totals)
     if step("release build", build, "release", totals):
         step("Python package", package_tests, totals)
-        step("end to end", pytests, ["tests/e2e"], "release", 900, totals)
+        step("end to end", pytests, ["tests/e2e"], "release", 1800, totals)
     if step("build with clang", build, "clang", totals):
         step("clang-tidy", clang_tidy, totals)
     step("fuzzing", fuzz_targets, totals)
