@@ -101,11 +101,12 @@ int noun_host_add(struct noun_call *call)
     const struct cli_option options[] = { { "--group", &groups, NULL } };
     json_t *body = NULL;
     int status = noun_open(call, options, ARRAY_SIZE(options), 1, 1);
-    if (status == CLI_OK && groups == NULL)
-        status = cli_usage("Name the security group with --group sg-...");
-    if (status == CLI_OK)
-        status = call_shoal(call, TARGET "AddHost",
-            json_pack("{s:s, s:o}", "Address", call->argv[1], "GroupIds", split(groups)), &body);
+    if (status != CLI_OK)
+        return status;
+    if (groups == NULL)
+        return cli_usage("Name the security group with --group sg-...");
+    status = call_shoal(call, TARGET "AddHost",
+        json_pack("{s:s, s:o}", "Address", call->argv[1], "GroupIds", split(groups)), &body);
     if (status != CLI_OK)
         return status;
     json_t *host = json_incref(json_object_get(body, "Host"));
