@@ -51,7 +51,7 @@ int op_setattr_execute(struct batch *batch, struct request *request)
     if (err < 0)
         return err;
     struct pending *pending = batch_touch(batch, op->inode);
-    if (pending->is_gone)
+    if (pending->is_gone || op->inode->is_doomed) /* the reaper may have deleted its record */
         return -ESTALE;
     err = perm_check_setattr(op->cred, &pending->record.attr, &op->change);
     if (err < 0)

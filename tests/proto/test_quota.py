@@ -188,6 +188,7 @@ def test_quotas_survive_a_kill(own_server):
     api.shoal("quota", "set", api.fs + ":/d", "--entries", "1")
     own_server.kill9()
     own_server.start()
+    own_server.up()
     assert api.shoal("mkdir", api.fs + ":/d/a").returncode == 0
     refused = api.shoal("mkdir", api.fs + ":/d/b", check=False)
     assert refused.returncode != 0 and "quota" in refused.stderr.lower()
