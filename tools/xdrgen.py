@@ -746,12 +746,24 @@ static inline bool take_optional(struct xdr_decoder *dec, size_t size, void **ou
 """
 
 
+def helpers_used(text):
+    """Those of SOURCE_HELPERS that the code calls: a small description needs few, and clang warns of the others."""
+    used = []
+    for helper in SOURCE_HELPERS.strip("\n").split("\n\n"):
+        name = re.search(r"(take\w*)[(]", helper)[1]
+        if re.search(rf"\b{name}[(]", text):
+            used.append(helper)
+    return "\n\n".join(used)
+
+
 def write_source(description, out):
-    lines = top_comment(description.path, "Codec")
-    lines += [f'#include "xdr/{pathlib.Path(out).stem}.h"', *SOURCE_HELPERS.split("\n")]
+    body_lines = []
     for kind, _, body in description.items:
         if kind == "type":
-            lines += body.functions()
+            body_lines += body.functions()
+    lines = top_comment(description.path, "Codec")
+    lines += [f'#include "xdr/{pathlib.Path(out).stem}.h"', "", *helpers_used("\n".join(body_lines)).split("\n")]
+    lines += ["", *body_lines]
     pathlib.Path(out).write_text("\n".join(lines).rstrip("\n") + "\n")
 
 
