@@ -6,9 +6,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#include "cli/nouns/noun.h"
+#include "cli/nouns/noun_user.h"
 
-#define IAM_VERSION    "2010-05-08"
 #define ARN_SIZE       768
 #define ACTION_SIZE    64
 #define FILE_BYTES_MAX 20480
@@ -25,40 +24,28 @@ struct who {
     const char *name;
 };
 
+/* Whether `word` is KIND/NAME, with the kind in lower case; then *out_who says what it is to the API. */
+static bool is_kind(const char *word, const char *kind, struct who *out_who)
+{
+    size_t size = strlen(kind);
+    if (strncmp(word, kind, size) != 0 || word[size] != '/')
+        return false;
+    (void)snprintf(out_who->kind, sizeof out_who->kind, "%s", kind); /* fits */
+    out_who->kind[0] = (char)toupper((unsigned char)kind[0]);
+    (void)snprintf(out_who->parameter, sizeof out_who->parameter, "%sName", out_who->kind);
+    out_who->name = word + size + 1;
+    return true;
+}
+
 static int take_who(const char *word, bool with_policy, struct who *out_who)
 {
     static const char *const kinds[] = { "user", "group", "role", "policy" };
-    const char *slash = strchr(word, '/');
-    for (size_t i = 0; slash != NULL && i < ARRAY_SIZE(kinds) - !with_policy; i++) {
-        size_t size = strlen(kinds[i]);
-        if ((size_t)(slash - word) != size || strncmp(word, kinds[i], size) != 0)
-            continue;
-        (void)snprintf(out_who->kind, sizeof out_who->kind, "%c%s", toupper(kinds[i][0]),
-            kinds[i] + 1); /* fits */
-        (void)snprintf(out_who->parameter, sizeof out_who->parameter, "%sName", out_who->kind);
-        out_who->name = slash + 1;
-        return CLI_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds) - !with_policy; i++) {
+        if (is_kind(word, kinds[i], out_who))
+            return CLI_OK;
     }
     return cli_usage("%s is none of user/NAME, group/NAME, role/NAME%s.", word,
         with_policy ? ", policy/NAME" : "");
-}
-
-/* One call; the form is made of `action` and up to three pairs. *out_result (may be NULL) is a new reference. */
-static int call_iam(struct noun_call *call, const char *action, const char *const (*pairs)[2],
-    size_t pair_count, json_t **out_result)
-{
-    struct api_form form;
-    json_t *body = NULL;
-    char name[ACTION_SIZE];
-    api_form_init(&form, action, IAM_VERSION);
-    for (size_t i = 0; i < pair_count; i++)
-        api_form_add(&form, pairs[i][0], pairs[i][1]);
-    int status = noun_query(call, "iam", &form, action, &body);
-    (void)snprintf(name, sizeof name, "%sResult", action);
-    if (status == CLI_OK && out_result != NULL)
-        *out_result = json_incref(json_object_get(body, name));
-    json_decref(body);
-    return status;
 }
 
 /* The ARN of a policy: one that is given as such, one of the account, else one of AWS. */
@@ -70,7 +57,7 @@ static int policy_arn(struct noun_call *call, const char *word, char out_arn[ARN
     }
     json_t *result = NULL;
     const char *const pairs[][2] = { { "Scope", "Local" }, { "MaxItems", "1000" } };
-    int status = call_iam(call, "ListPolicies", pairs, ARRAY_SIZE(pairs), &result);
+    int status = user_iam(call, "ListPolicies", pairs, ARRAY_SIZE(pairs), NULL, &result);
     const json_t *list = json_object_get(result, "Policies");
     size_t i;
     const json_t *policy;
@@ -141,7 +128,7 @@ int noun_iam_list(struct noun_call *call)
         return status;
     const char *const pairs[][2] = { { "MaxItems", "1000" },
         { "UserName", call->argc > 2 ? call->argv[2] : NULL } };
-    status = call_iam(call, rows[row].action, pairs, ARRAY_SIZE(pairs), &result);
+    status = user_iam(call, rows[row].action, pairs, ARRAY_SIZE(pairs), NULL, &result);
     if (status != CLI_OK)
         return status;
     json_t *list = json_incref(json_object_get(result, rows[row].list));
@@ -174,7 +161,7 @@ int noun_iam_create(struct noun_call *call)
         { is_role ? "AssumeRolePolicyDocument" : "PolicyDocument", document } };
     (void)snprintf(action, sizeof action, "Create%s", who.kind);
     if (status == CLI_OK)
-        status = call_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL);
+        status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     free(document);
     return status == CLI_OK ? noun_done(call, json_object(), "%s is made.", call->argv[1]) : status;
 }
@@ -185,7 +172,7 @@ int noun_iam_key(struct noun_call *call)
     int status = noun_open(call, NULL, 0, 1, 1);
     const char *const pairs[][2] = { { "UserName", status == CLI_OK ? call->argv[1] : NULL } };
     if (status == CLI_OK)
-        status = call_iam(call, "CreateAccessKey", pairs, ARRAY_SIZE(pairs), &result);
+        status = user_iam(call, "CreateAccessKey", pairs, ARRAY_SIZE(pairs), NULL, &result);
     if (status != CLI_OK)
         return status;
     json_t *key = json_incref(json_object_get(result, "AccessKey"));
@@ -213,7 +200,7 @@ int noun_iam_delete(struct noun_call *call)
         { "UserName", user } };
     (void)snprintf(action, sizeof action, "Delete%s", who.kind);
     if (status == CLI_OK)
-        status = call_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL);
+        status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     return status == CLI_OK ? noun_done(call, json_object(), "%s is deleted.", call->argv[1])
                             : status;
 }
@@ -224,7 +211,7 @@ static int change_membership(struct noun_call *call, const char *action, const c
     const char *const pairs[][2] = { { "UserName", status == CLI_OK ? call->argv[1] : NULL },
         { "GroupName", status == CLI_OK ? call->argv[2] : NULL } };
     if (status == CLI_OK)
-        status = call_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL);
+        status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     return status == CLI_OK
                ? noun_done(call, json_object(), "%s %s %s.", call->argv[1], said, call->argv[2])
                : status;
@@ -253,7 +240,7 @@ static int change_attachment(struct noun_call *call, const char *verb, const cha
     const char *const pairs[][2] = { { who.parameter, who.name }, { "PolicyArn", arn } };
     (void)snprintf(action, sizeof action, "%s%sPolicy", verb, who.kind);
     if (status == CLI_OK)
-        status = call_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL);
+        status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     return status == CLI_OK ? noun_done(call, json_object(), "%s %s %s.", arn, said, call->argv[1])
                             : status;
 }
@@ -282,7 +269,7 @@ int noun_iam_put(struct noun_call *call)
         { "PolicyName", status == CLI_OK ? call->argv[2] : NULL }, { "PolicyDocument", document } };
     (void)snprintf(action, sizeof action, "Put%sPolicy", who.kind);
     if (status == CLI_OK)
-        status = call_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL);
+        status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     free(document);
     return status == CLI_OK ? noun_done(call, json_object(), "%s has the policy %s.", call->argv[1],
                                   call->argv[2])
@@ -301,7 +288,7 @@ int noun_iam_simulate(struct noun_call *call)
     const char *const name[][2] = { { who.parameter, who.name } };
     (void)snprintf(action, sizeof action, "Get%s", who.kind);
     if (status == CLI_OK)
-        status = call_iam(call, action, name, 1, &result);
+        status = user_iam(call, action, name, 1, NULL, &result);
     if (status != CLI_OK)
         return status;
     (void)snprintf(path, sizeof path, "%s.Arn", who.kind);
@@ -309,7 +296,7 @@ int noun_iam_simulate(struct noun_call *call)
         { "ActionNames.member.1", call->argv[2] },
         { "ResourceArns.member.1", call->argc > 3 ? call->argv[3] : NULL } };
     json_t *answer = NULL;
-    status = call_iam(call, "SimulatePrincipalPolicy", pairs, ARRAY_SIZE(pairs), &answer);
+    status = user_iam(call, "SimulatePrincipalPolicy", pairs, ARRAY_SIZE(pairs), NULL, &answer);
     json_decref(result);
     if (status != CLI_OK)
         return status;

@@ -27,7 +27,7 @@ int user_iam(struct noun_call *call, const char *action, const char *const words
     api_form_init(&form, action, IAM_VERSION);
     for (size_t i = 0; i < word_count; i++)
         api_form_add(&form, words[i][0], words[i][1]);
-    int status = noun_query(call, "iam", &form, doing, &body);
+    int status = noun_query(call, "iam", &form, doing != NULL ? doing : action, &body);
     (void)snprintf(name, sizeof name, "%sResult", action); /* actions are short */
     if (status == CLI_OK && out_result != NULL)
         *out_result = json_incref(json_object_get(body, name));

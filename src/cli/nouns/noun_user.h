@@ -5,7 +5,7 @@
 
 #define IAM_VERSION "2010-05-08"
 
-/* One call of IAM; *out_result (may be NULL) is a new reference to the element ACTIONResult. Gives CLI_OK, or the exit code
+/* One call of IAM; `doing` is for the sentence of a refusal, NULL: the action. *out_result (may be NULL) is a new reference to the element ACTIONResult. Gives CLI_OK, or the exit code
  * after the sentence. */
 MUST_CHECK int user_iam(struct noun_call *call, const char *action, const char *const words[][2],
     size_t word_count, const char *doing, json_t **out_result);
