@@ -59,8 +59,7 @@ static int place_open(
     return walk(place->fs, path, &place->node);
 }
 
-/* What FileSystemId and Path name. The caller calls place_put() whatever comes out. */
-static const struct api_error *take_place(struct api_call *call, struct quota_place *place)
+static const struct api_error *find_place(struct api_call *call, struct quota_place *place)
 {
     const struct input_text id_rule = { "FileSystemId", true, 1, 128 };
     const struct input_text path_rule = { "Path", true, 1, PATH_SIZE_MAX };
@@ -78,7 +77,6 @@ static const struct api_error *take_place(struct api_call *call, struct quota_pl
     catalog_fs_put(fs);
     switch (err) {
     case 0:
-        assert(place->fs != NULL);
         return NULL;
     case -ESTALE:
         return api_fail(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
@@ -91,6 +89,14 @@ static const struct api_error *take_place(struct api_call *call, struct quota_pl
     default:
         return api_internal_error(call, err);
     }
+}
+
+/* What FileSystemId and Path name. The caller calls place_put() whatever comes out. */
+static const struct api_error *take_place(struct api_call *call, struct quota_place *place)
+{
+    const struct api_error *error = find_place(call, place);
+    assert(error != NULL || place->fs != NULL);
+    return error;
 }
 
 static const struct api_error *take_number(

@@ -63,9 +63,8 @@ static uint64_t count_grown_locked(struct file *file, const struct remap *remap)
     for (uint32_t i = 0; i < remap->count; i++) {
         const struct commit_block *item = &remap->items[i];
         const struct chunk *chunk = file_chunk_locked(file, item->index / CHUNK_BLOCKS);
-        bool was_hole =
-            chunk_durable(chunk, (uint32_t)(item->index % CHUNK_BLOCKS)).kind == BLOCK_HOLE;
-        if (was_hole && item->block.kind != BLOCK_HOLE)
+        const struct block before = chunk_durable(chunk, (uint32_t)(item->index % CHUNK_BLOCKS));
+        if (before.kind == BLOCK_HOLE && item->block.kind != BLOCK_HOLE)
             grown++;
     }
     return grown;

@@ -200,7 +200,8 @@ static int take_quota_locked(struct file *file, const struct plan *plan) REQUIRE
     for (uint32_t i = 0; i < plan->count; i++) {
         uint64_t index = plan->first + i;
         const struct chunk *chunk = file_chunk_locked(file, index / CHUNK_BLOCKS);
-        if (chunk_current(chunk, (uint32_t)(index % CHUNK_BLOCKS)).kind == BLOCK_HOLE)
+        const struct block now = chunk_current(chunk, (uint32_t)(index % CHUNK_BLOCKS));
+        if (now.kind == BLOCK_HOLE)
             grown++;
     }
     return quota_reserve(plan->volume, file, grown);
