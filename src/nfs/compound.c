@@ -282,8 +282,9 @@ void compound_put_stateid(struct stateid4 *out, const struct state_stateid *stat
 struct state_file_ref place_file_ref(const struct place *place)
 {
     assert(place->volume != NULL);
-    return (
-        struct state_file_ref){ .files = place->volume->files, .key = file_key_of(place->node) };
+    return (struct state_file_ref){ .files = place->volume->files,
+        .key = file_key_of(place->node),
+        .view_tag = place->access_tag };
 }
 
 struct state_file_ref compound_file_ref(const struct compound *compound)

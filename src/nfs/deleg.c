@@ -250,12 +250,14 @@ static void getattr_done(
     free(question);
 }
 
-static void put_fh(
-    struct nfs_server *server, uint64_t fs_tag, struct state_file_key key, uint8_t bytes[FH_SIZE])
+/* The handle by which the client itself knows the file: one that it got through an access point says so. */
+static void put_fh(struct nfs_server *server, uint64_t fs_tag, struct state_file_key key,
+    uint64_t view_tag, uint8_t bytes[FH_SIZE])
 {
     struct fh fh = { .kind = FH_NODE,
         .fs_tag = fs_tag,
-        .node = { .inode = key.inode, .generation = key.generation } };
+        .node = { .inode = key.inode, .generation = key.generation },
+        .access_point = view_tag };
     fh_encode(&server->options.fh_key, &fh, bytes);
 }
 
@@ -270,7 +272,7 @@ static bool ask(struct nfs_server *server, const struct nfs_volume *volume,
     uint8_t fh[FH_SIZE];
     uint32_t words[] = { 1u << FATTR4_CHANGE | 1u << FATTR4_SIZE, 0, TIMES_BITS };
     uint32_t word_count = writer->has_times ? 3 : 1;
-    put_fh(server, volume->tag, file->key, fh);
+    put_fh(server, volume->tag, file->key, writer->view_tag, fh);
     union nfs_cb_argop4 arg = { .opcbgetattr = { .fh = slice_of(fh, sizeof fh),
                                     .attr_request = { .count = word_count, .items = words } } };
     if (!wait_begin(&server->waits, wait, file, deadline_now())) {
@@ -370,7 +372,7 @@ static void send_recall(struct nfs_server *server, const struct state_recall *re
     if (context != NULL) {
         uint8_t fh[FH_SIZE];
         *context = *recall;
-        put_fh(server, recall->fs_tag, recall->key, fh);
+        put_fh(server, recall->fs_tag, recall->key, recall->view_tag, fh);
         union nfs_cb_argop4 arg = { .opcbrecall = { .fh = slice_of(fh, sizeof fh) } };
         compound_put_stateid(&arg.opcbrecall.stateid, &recall->stateid);
         err = callback_send(server, recall->clientid, OP_CB_RECALL, &arg, recall_done, context);
@@ -394,7 +396,7 @@ static void hint_done(
 static void send_notice(struct nfs_server *server, const struct state_lock_notice *notice)
 {
     uint8_t fh[FH_SIZE];
-    put_fh(server, notice->fs_tag, notice->key, fh);
+    put_fh(server, notice->fs_tag, notice->key, notice->view_tag, fh);
     union nfs_cb_argop4 arg = { .opcbnotify_lock = { .cnla_fh = slice_of(fh, sizeof fh),
                                     .cnla_lock_owner = {
                                         .clientid = notice->clientid, .owner = notice->owner } } };

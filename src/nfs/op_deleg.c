@@ -109,7 +109,8 @@ bool open_put_delegation(struct compound *compound, const struct OPEN4args *args
         return false;
     }
     struct state_deleg_args grant = { .file = { .files = volume->files,
-                                          .key = file_key_of(attr->node) },
+                                          .key = file_key_of(attr->node),
+                                          .view_tag = compound->current.access_tag },
         .kind = kind,
         .reclaim = args->claim.claim == CLAIM_PREVIOUS,
         .change = attr->change,

@@ -203,6 +203,7 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     deleg->client = client;
     deleg->files = files;
     deleg->key = args->file.key;
+    deleg->view_tag = args->file.view_tag;
     deleg->kind = args->kind;
     deleg->change = args->change;
     deleg->size_bytes = args->size_bytes;
@@ -449,6 +450,7 @@ static struct state_deleg *writer_of(struct state_file *file) REQUIRES(file->sha
 static void writer_fill(const struct state_deleg *deleg, struct state_deleg_writer *out)
 {
     *out = (struct state_deleg_writer){ .clientid = deleg->client->id,
+        .view_tag = deleg->view_tag,
         .handle = deleg->handle.id,
         .change = deleg->change,
         .size_bytes = deleg->size_bytes,

@@ -81,6 +81,7 @@ void state_change_end(struct state_files *files, const struct state_file_key *ke
  * of when it was granted. False: nobody. */
 struct state_deleg_writer {
     uint64_t clientid;
+    uint64_t view_tag; /* of the state_file_ref by which it was granted */
     uint32_t handle;
     uint64_t change, size_bytes;
     bool is_modified;
@@ -112,6 +113,7 @@ struct state_recall {
     struct state_stateid stateid;
     uint64_t fs_tag; /* of state_files_set_tag() */
     struct state_file_key key;
+    uint64_t view_tag; /* of the state_file_ref by which it was granted */
 };
 /* The next recall to be sent now. False: none. */
 MUST_CHECK bool state_recall_next(struct state *state, struct state_recall *out);
@@ -124,6 +126,7 @@ struct state_lock_notice {
     uint64_t clientid;
     uint64_t fs_tag;
     struct state_file_key key;
+    uint64_t view_tag;  /* of the state_file_ref by which it was asked for */
     struct slice owner; /* of the lock; points into owner_bytes */
     uint8_t owner_bytes[STATE_OWNER_SIZE_MAX];
 };

@@ -174,7 +174,7 @@ struct state_client *state_client_by_id(struct state *state, uint64_t clientid);
 
 /* Remembers a denied lock for a lease; without memory it is forgotten: the client asks again anyhow. */
 void state_lock_wait(struct state_file *file, const struct state_client *client, struct slice owner,
-    const struct state_lock_range *range, uint64_t now_ms) REQUIRES(file->shard->lock);
+    const struct state_lock_args *args, uint64_t now_ms) REQUIRES(file->shard->lock);
 /* The owner has what it waited for, or no longer waits. */
 void state_lock_wait_end(struct state_file *file, const struct state_client *client,
     struct slice owner) REQUIRES(file->shard->lock);

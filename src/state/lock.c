@@ -167,7 +167,7 @@ static enum state_status lock_take_locked(struct state_client *client,
         if (attempt->rival == NULL)
             state_range_denied(conflict, attempt->denied);
         if (attempt->rival == NULL && attempt->args->waits)
-            state_lock_wait(file, client, owner, range, attempt->now_ms);
+            state_lock_wait(file, client, owner, attempt->args, attempt->now_ms);
     }
     mutex_unlock(&file->shard->lock);
     range_count_add(client, change, SPARES_OF_LOCK);

@@ -309,6 +309,7 @@ struct state_deleg {
     struct state_file *file; /* NULL: revoked */
     struct state_files *files;
     struct state_file_key key;
+    uint64_t view_tag;
     struct list client_node;
     struct list file_node;
     enum state_deleg_kind kind;
@@ -326,6 +327,7 @@ struct state_lock_waiter {
     struct list node;
     uint64_t clientid;
     uint64_t fs_tag;
+    uint64_t view_tag;
     uint64_t expires_ms;
     struct state_file_key key;
     struct state_lock_range range;

@@ -20,6 +20,8 @@
 struct state_file_ref {
     struct state_files *files;
     struct state_file_key key;
+    uint64_t
+        view_tag; /* what the caller's handle of the file says beside the key; callbacks give it back */
 };
 
 /* Whether an OPEN (or LOCK) of this kind is allowed now; call it before anything is looked up or

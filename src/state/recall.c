@@ -46,6 +46,7 @@ bool state_recall_next(struct state *state, struct state_recall *out)
         state_handle_stateid(deleg->client, &deleg->handle, &out->stateid);
         out->fs_tag = deleg->files->tag;
         out->key = deleg->key;
+        out->view_tag = deleg->view_tag;
         found = true;
     }
     mutex_unlock(&delegs->lock);

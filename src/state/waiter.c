@@ -34,14 +34,14 @@ void state_lock_wait_end(
 }
 
 void state_lock_wait(struct state_file *file, const struct state_client *client, struct slice owner,
-    const struct state_lock_range *range, uint64_t now_ms)
+    const struct state_lock_args *args, uint64_t now_ms)
 {
     struct state *state = file->files->state;
     LIST_FOR_EACH(node, &file->lock_waiters)
     {
         struct state_lock_waiter *known = LIST_ENTRY(node, struct state_lock_waiter, node);
         if (waiter_is_of(known, client, owner)) {
-            known->range = *range; /* an owner waits for one lock at a time */
+            known->range = args->range; /* an owner waits for one lock at a time */
             known->expires_ms = now_ms + state->options.lease_ms;
             return;
         }
@@ -54,7 +54,8 @@ void state_lock_wait(struct state_file *file, const struct state_client *client,
     waiter->clientid = client->id;
     waiter->fs_tag = file->files->tag;
     waiter->key = file->key;
-    waiter->range = *range;
+    waiter->view_tag = args->file.view_tag;
+    waiter->range = args->range;
     waiter->expires_ms = now_ms + state->options.lease_ms;
     waiter->owner_size = owner.size;
     if (owner.size > 0)
@@ -100,6 +101,7 @@ bool state_lock_notice_next(struct state *state, struct state_lock_notice *out)
     out->clientid = waiter->clientid;
     out->fs_tag = waiter->fs_tag;
     out->key = waiter->key;
+    out->view_tag = waiter->view_tag;
     if (waiter->owner_size > 0)
         memcpy(out->owner_bytes, waiter->owner, waiter->owner_size);
     out->owner = slice_of(out->owner_bytes, waiter->owner_size);

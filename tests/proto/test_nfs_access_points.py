@@ -4,6 +4,7 @@ import json
 import os
 
 import nfs4
+import nfs4_back
 from nfs4 import (ACCESS_READ, FSID, MODE, MOUNTED_ON_FILEID, OWNER, OWNER_GROUP, create, getattr_, getfh, link, lookup,
                   lookupp, open_, putfh, putrootfh, read, remove, rename, restorefh, savefh, setattr_, write)
 import pytest
@@ -62,6 +63,31 @@ def test_its_user_takes_the_place_of_the_clients(api, local, directory):
     # In the whole file system the client is who it says, and of the groups of the access point's user none is left.
     home = directory.fh_of(b"home")
     assert directory.session.run(putfh(home), lookup(b"file"), cred=nfs4.auth_sys(55, 66)).status == "ACCESS"
+
+
+def test_callbacks_name_a_file_as_its_holder_knows_it(server, api, directory):
+    """By the access point's handle: the client knows no other, and would keep what it has until it is revoked."""
+    point = api.access_point(**user(1001, 2001), **root(api_path(directory) + "/home", 1001, 2001, "0755"))
+    holder = nfs4_back.connect(("127.0.0.1", server.nfs_port))
+    opened = holder.run(putfh(enter(holder, point)), open_(b"file", share=nfs4.ACCESS_BOTH, how=nfs4.UNCHECKED,
+                                                           values={MODE: 0o666}), getfh()).ok()
+    fh, given = opened.last.fh, opened.of("OPEN")
+    assert given.delegation == nfs4_back.WRITE
+    asked = []
+    holder.conn.answers[nfs4_back.CB_GETATTR] = lambda call: (asked.append(call.fh), (nfs4.STATUS["BADHANDLE"], b""))[1]
+    finish = nfs4_back.begin(directory.session, putfh(directory.fh), lookup(b"home"), lookup(b"file"), getattr_(nfs4.SIZE))
+    assert holder.conn.wait_for(nfs4_back.CB_GETATTR).fh == fh
+    assert holder.conn.wait_for(nfs4_back.CB_RECALL).fh == fh
+    holder.run(putfh(fh), nfs4_back.delegreturn(given.deleg_stateid)).ok()
+    assert finish().status in ("OK", "DELAY") and asked == [fh]
+
+    whole = directory.session
+    theirs = whole.run(putfh(directory.fh), lookup(b"home"), open_(b"file", share=nfs4.ACCESS_BOTH, how=None), getfh()).ok()
+    held = whole.run(putfh(theirs.last.fh), nfs4.lock(nfs4.WRITE_LT, 0, 10, theirs.of("OPEN").stateid)).ok().last.stateid
+    assert holder.run(putfh(fh), nfs4.lock(nfs4.WRITEW_LT, 5, 10, given.stateid, b"waiter")).status == "DENIED"
+    whole.run(putfh(theirs.last.fh), nfs4.locku(held, 0, 10)).ok()
+    assert holder.conn.wait_for(nfs4_back.CB_NOTIFY_LOCK).fh == fh
+    holder.conn.close()
 
 
 def test_its_groups_count(api, local, directory):
