@@ -216,6 +216,10 @@ def test_words_that_are_wrong_are_explained(server, refused, shoal):
             assert shoal(noun, verb, "--help").startswith(f"Usage: shoal {noun} {verb}")
 
 
+def test_a_time_that_is_not_known_is_not_shown_as_1970(shoal):
+    assert "1970" not in shoal("host", "list") and "127.0.0.1" in shoal("host", "list")
+
+
 def test_security_groups(shoal, refused):
     made = shoal("sg", "create", "workers", "--description", "who may mount").strip()
     assert re.fullmatch("sg-[0-9a-f]{17}", made)

@@ -59,6 +59,8 @@ static void write_value(const json_t *value, enum noun_column_kind kind, char ce
         (void)snprintf(
             cell, CELL_SIZE, "%s", format_bytes(buffer, (uint64_t)json_number_value(value)));
     } else if (json_is_number(value) && kind == COLUMN_TIME) {
+        if (json_number_value(value) <= 0)
+            return; /* from before there was a clock: not known */
         struct clock_time time = { .seconds = (int64_t)json_number_value(value) };
         (void)snprintf(cell, CELL_SIZE, "%.19s", format_time(buffer, time));
     } else if (json_is_integer(value)) {
