@@ -25,7 +25,7 @@ def rows(path, macro):
 
 
 def test_every_command_is_offered():
-    names = [name for name, _ in rows("src/cli/commands.def", "COMMAND")]
+    names = [name.replace("_", "-") for name, _ in rows("src/cli/commands.def", "COMMAND")]
     assert len(names) > 10
     assert set(complete("shoal", "")) == {*names, "--help", "--version"}
     assert complete("shoal", "sta") == ["status", "stat"]

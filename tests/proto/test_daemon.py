@@ -172,7 +172,7 @@ def test_the_service_manager_is_told(stopped):
         manager.settimeout(60)
         stopped.env["NOTIFY_SOCKET"] = str(path)
         stopped.start()
-        assert manager.recv(100) == b"READY=1"
+        assert manager.recv(200).split(b"\n")[0] == b"READY=1"
         stopped.stop()
         assert manager.recv(100) == b"STOPPING=1"
 
