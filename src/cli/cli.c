@@ -3,6 +3,7 @@
  */
 #include "cli/cli.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 
 #include "base/text.h"
@@ -161,4 +162,14 @@ void cli_take_known(const struct cli_option *options, size_t option_count, int *
     }
     *argc = kept;
     argv[kept] = NULL;
+}
+
+int cli_number(const char *name, const char *word, uint64_t low, uint64_t high, uint64_t *out_value)
+{
+    if (word == NULL)
+        return CLI_OK;
+    if (text_parse_u64(word, high, out_value) < 0 || *out_value < low)
+        return cli_usage(
+            "%s takes a number from %" PRIu64 " to %" PRIu64 ", not %s.", name, low, high, word);
+    return CLI_OK;
 }

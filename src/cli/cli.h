@@ -48,3 +48,7 @@ MUST_CHECK int cli_parse(
     const struct cli_option *options, size_t option_count, int *argc, char **argv);
 /* As cli_parse(), but leaves words that begin with '-' and are not in the list where they are. */
 void cli_take_known(const struct cli_option *options, size_t option_count, int *argc, char **argv);
+/* The value of the option `name` as a number from `low` to `high`; NULL for `word` leaves *out_value as it is. Gives CLI_OK,
+ * or CLI_USAGE after the sentence. */
+MUST_CHECK int cli_number(
+    const char *name, const char *word, uint64_t low, uint64_t high, uint64_t *out_value);

@@ -33,17 +33,6 @@ struct words {
     uint64_t max_read_ms;
 };
 
-static int read_number(
-    const char *name, const char *word, uint64_t low, uint64_t high, uint64_t *out_value)
-{
-    if (word == NULL)
-        return CLI_OK;
-    if (text_parse_u64(word, high, out_value) < 0 || *out_value < low)
-        return cli_usage(
-            "%s takes a number from %" PRIu64 " to %" PRIu64 ", not %s.", name, low, high, word);
-    return CLI_OK;
-}
-
 static int read_words(struct words *words, int *argc, char **argv)
 {
     const struct cli_option options[] = { { "-o", &words->format, NULL },
@@ -64,15 +53,15 @@ static int read_words(struct words *words, int *argc, char **argv)
     words->size_bytes = SIZE_DEFAULT;
     words->max_write_ms = words->max_read_ms = LATENCY_MS_MAX;
     if (status == CLI_OK)
-        status = read_number("--timeout", words->limit, 1, LIMIT_S_MAX, &words->limit_s);
+        status = cli_number("--timeout", words->limit, 1, LIMIT_S_MAX, &words->limit_s);
     if (status == CLI_OK)
-        status = read_number("--size", words->size, 1, HEALTH_SIZE_MAX, &words->size_bytes);
-    if (status == CLI_OK)
-        status = read_number(
-            "--max-write-ms", words->max_write, 1, LATENCY_MS_MAX, &words->max_write_ms);
+        status = cli_number("--size", words->size, 1, HEALTH_SIZE_MAX, &words->size_bytes);
     if (status == CLI_OK)
         status =
-            read_number("--max-read-ms", words->max_read, 1, LATENCY_MS_MAX, &words->max_read_ms);
+            cli_number("--max-write-ms", words->max_write, 1, LATENCY_MS_MAX, &words->max_write_ms);
+    if (status == CLI_OK)
+        status =
+            cli_number("--max-read-ms", words->max_read, 1, LATENCY_MS_MAX, &words->max_read_ms);
     return status;
 }
 

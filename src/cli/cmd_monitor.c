@@ -82,17 +82,6 @@ static int read_free(const char *word, struct monitor *monitor)
     return CLI_OK;
 }
 
-static int read_number(
-    const char *name, const char *word, uint64_t low, uint64_t high, uint64_t *out_value)
-{
-    if (word == NULL)
-        return CLI_OK;
-    if (text_parse_u64(word, high, out_value) < 0 || *out_value < low)
-        return cli_usage(
-            "%s takes a number from %" PRIu64 " to %" PRIu64 ", not %s.", name, low, high, word);
-    return CLI_OK;
-}
-
 static int read_form(const char *word, struct monitor *monitor)
 {
     static const char *const names[] = { "screen", "json", "prometheus" };
@@ -134,7 +123,7 @@ static int read_words(struct monitor *monitor, int *argc, char **argv)
         status =
             cli_usage("`monitor` takes 1 to %d directories; see shoal monitor --help.", PATHS_MAX);
     for (size_t i = 0; i < ARRAY_SIZE(rows) && status == CLI_OK; i++)
-        status = read_number(rows[i].name, numbers[i], rows[i].low, rows[i].high, rows[i].to);
+        status = cli_number(rows[i].name, numbers[i], rows[i].low, rows[i].high, rows[i].to);
     if (status == CLI_OK && free_word != NULL)
         status = read_free(free_word, monitor);
     return status == CLI_OK ? read_form(form, monitor) : status;
