@@ -31,6 +31,13 @@ const struct attr_mask attr_mask_space = { {
     0,
 } };
 
+const struct attr_mask attr_mask_writer = { {
+    1u << FATTR4_CHANGE | 1u << FATTR4_SIZE,
+    1u << (FATTR4_SPACE_USED - 32) | 1u << (FATTR4_TIME_ACCESS - 32) |
+        1u << (FATTR4_TIME_METADATA - 32) | 1u << (FATTR4_TIME_MODIFY - 32),
+    0,
+} };
+
 struct attr_mask attr_mask_of(const struct bitmap4 *bitmap, bool *out_beyond)
 {
     struct attr_mask mask = { { 0 } };

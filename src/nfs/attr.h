@@ -51,6 +51,8 @@ void attr_mask_put(struct xdr_encoder *enc, const struct attr_mask *mask);
 struct attr_mask attr_supported(unsigned versions);
 /* Those whose value is in struct fs_space. */
 extern const struct attr_mask attr_mask_space;
+/* Those of a file that a client with a write delegation may know better than the server (RFC 8881 section 10.4.3). */
+extern const struct attr_mask attr_mask_writer;
 
 /* Which attributes to encode, in order: made once for a request, used for each file. */
 struct attr_plan {

@@ -88,9 +88,7 @@ static bool needs_writer(const struct place *place, const struct attr_mask *mask
     struct state_file_key key = file_key_of(place->node);
     if (LIKELY(!state_deleg_may_exist(place->volume->files, &key, STATE_USE_READ)))
         return false;
-    return attr_mask_has(mask, FATTR4_CHANGE) || attr_mask_has(mask, FATTR4_SIZE) ||
-           attr_mask_has(mask, FATTR4_TIME_MODIFY) || attr_mask_has(mask, FATTR4_TIME_METADATA) ||
-           attr_mask_has(mask, FATTR4_TIME_ACCESS) || attr_mask_has(mask, FATTR4_SPACE_USED);
+    return attr_mask_meets(mask, &attr_mask_writer);
 }
 
 /* The current file's attributes, encoded as an fattr4. */

@@ -237,6 +237,48 @@ def test_a_writer_that_cannot_tell_is_recalled(writer, back):
     assert recalled(writer, finish).last.attrs[SIZE] == 10
 
 
+def said_by(held, change, size):
+    """The holder answers every CB_GETATTR so."""
+    held.session.conn.answers[CB_GETATTR] = lambda call: (
+        0, nfs4.bitmap([CHANGE, SIZE]) + nfs4.opaque(nfs4.u64(change, size)))
+
+
+def test_a_listing_asks_the_writers_among_its_entries(back, directory):
+    holder, other = back(), back()
+    writers, found, cookie = [], {}, 0
+    for number in range(20):
+        name = b"w%d" % number
+        directory.make(name, b"0123456789", {MODE: 0o666})
+        writers.append(Held(directory, holder, ACCESS_BOTH, name, how=None, owner=name))
+        assert writers[-1].kind == WRITE
+        directory.make(b"plain%d" % number, b"abc", {MODE: 0o666})
+    said_by(writers[0], change=1, size=77)
+    for asks, is_end in ((16, False), (4, True)):  # so many does one READDIR ask
+        finish = begin(other, putfh(directory.fh), nfs4.readdir(cookie, attrs=(SIZE,)))
+        for _ in range(asks):
+            holder.conn.wait_for(CB_GETATTR)
+        reply = finish().ok()
+        entries = {entry.name: entry.attrs[SIZE] for entry in reply.last.entries}
+        assert not set(entries) & set(found) and bool(reply.last.eof) == is_end
+        found.update(entries)
+        cookie = reply.last.entries[-1].cookie
+    assert found == {b"w%d" % n: 77 for n in range(20)} | {b"plain%d" % n: 3 for n in range(20)}
+    assert sorted(call.fh for call in holder.conn.calls) == sorted(held.fh for held in writers)
+    # Neither who writes, nor who does not care for what writing changes, causes a question.
+    own = directory.run(nfs4.readdir(attrs=(SIZE,)), session=holder).ok().last.entries
+    assert {entry.attrs[SIZE] for entry in own} == {10, 3}
+    directory.run(nfs4.readdir(attrs=(MODE,)), session=other).ok()
+    assert len(holder.conn.calls) == len(writers)
+
+
+def test_a_listing_has_a_writer_that_cannot_tell_recalled(writer, back):
+    writer.session.conn.answers[CB_GETATTR] = lambda call: (nfs4.STATUS["BADHANDLE"], b"")
+    finish = begin(back(), putfh(writer.directory.fh), nfs4.readdir(attrs=(SIZE,)))
+    writer.session.conn.wait_for(CB_GETATTR)
+    [entry] = recalled(writer, finish).last.entries
+    assert (entry.name, entry.attrs[SIZE]) == (b"f", 10)
+
+
 def test_callbacks_authenticate_as_asked(back, directory, reader):
     first = reader.session
     parms = nfs4.u32(1, 7) + nfs4.opaque(b"machine") + nfs4.u32(17, 19, 1, 23)
