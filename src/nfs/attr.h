@@ -33,7 +33,17 @@ static inline void attr_mask_add(struct attr_mask *mask, uint32_t number)
     mask->words[number / 32] |= UINT32_C(1) << (number % 32);
 }
 
-/* Whether any of `number`.. of two masks is in both. */
+static inline void attr_mask_remove(struct attr_mask *mask, uint32_t number)
+{
+    mask->words[number / 32] &= ~(UINT32_C(1) << (number % 32));
+}
+
+static inline bool attr_mask_is_empty(const struct attr_mask *mask)
+{
+    return (mask->words[0] | mask->words[1] | mask->words[2]) == 0;
+}
+
+/* Whether any attribute is in both. */
 static inline bool attr_mask_meets(const struct attr_mask *a, const struct attr_mask *b)
 {
     return ((a->words[0] & b->words[0]) | (a->words[1] & b->words[1]) |

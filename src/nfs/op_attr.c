@@ -174,30 +174,37 @@ static enum nfsstat4 change_attr(struct compound *compound, const struct fs_seta
     return NFS4_OK;
 }
 
-/* Times that the holder of a write delegation tells, before it returns it. It needs no right but the delegation. */
-static enum nfsstat4 set_deleg_times(
-    struct compound *compound, const struct stateid4 *stateid4, const struct attr_change *change)
+/* Whether times that the holder of a write delegation tells may be set: *out has them. It needs no right but the
+ * delegation. */
+static enum nfsstat4 check_deleg_times(struct compound *compound, const struct stateid4 *stateid4,
+    const struct attr_change *change, struct state_deleg_writer *out)
 {
-    struct place *place = &compound->current;
-    if (place_is_pseudo(place) ||
-        (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS) &&
-            change->set.atime_how != FS_TIME_KEEP) ||
-        (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY) &&
-            change->set.mtime_how != FS_TIME_KEEP))
+    bool has_atime = attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS);
+    bool has_mtime = attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY);
+    if (place_is_pseudo(&compound->current) ||
+        (has_atime && change->set.atime_how != FS_TIME_KEEP) ||
+        (has_mtime && change->set.mtime_how != FS_TIME_KEEP))
         return NFS4ERR_INVAL;
     struct state_file_ref file = compound_file_ref(compound);
     struct state_stateid stateid = compound_stateid(compound, stateid4);
-    struct state_deleg_writer writer;
-    enum state_status found = state_deleg_times(&compound->caller, &file, &stateid, &writer);
+    enum state_status found = state_deleg_times(&compound->caller, &file, &stateid, out);
     if (found != STATE_OK)
         return nfs_state_status(found);
-    if (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_ACCESS))
-        writer.said_atime = deleg_time_of(change->deleg_atime);
-    if (attr_mask_has(&change->mask, FATTR4_TIME_DELEG_MODIFY))
-        writer.said_mtime = deleg_time_of(change->deleg_mtime);
+    if (has_atime)
+        out->said_atime = deleg_time_of(change->deleg_atime);
+    if (has_mtime)
+        out->said_mtime = deleg_time_of(change->deleg_mtime);
+    return NFS4_OK;
+}
+
+static enum nfsstat4 set_deleg_times(
+    struct compound *compound, const struct state_deleg_writer *writer)
+{
+    struct place *place = &compound->current;
+    struct state_file_ref file = compound_file_ref(compound);
     struct clock_time now = clock_wall();
     struct fs_setattr set = { .mtime_how = FS_TIME_KEEP };
-    if (!deleg_times_to_set(&writer,
+    if (!deleg_times_to_set(writer,
             (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &set))
         return NFS4_OK;
     struct fs_cred root = { .uid = 0 };
@@ -206,18 +213,41 @@ static enum nfsstat4 set_deleg_times(
     if (err < 0)
         return nfs_status(err);
     compound_set_attr(compound, &attr);
-    state_deleg_writer_said(&file, &writer);
+    state_deleg_writer_said(&file, writer);
     return NFS4_OK;
 }
 
-/* Whether a SETATTR sets anything that is not the holder's alone. */
-static bool sets_more(const struct attr_change *change)
+/* What a SETATTR sets that is not the holder's alone. */
+static struct attr_mask without_deleg_times(const struct attr_mask *mask)
 {
-    struct attr_mask times = { { 0 } };
-    attr_mask_add(&times, FATTR4_TIME_DELEG_ACCESS);
-    attr_mask_add(&times, FATTR4_TIME_DELEG_MODIFY);
-    uint32_t others = change->mask.words[0] | change->mask.words[1];
-    return (others | (change->mask.words[2] & ~times.words[2])) != 0;
+    struct attr_mask others = *mask;
+    attr_mask_remove(&others, FATTR4_TIME_DELEG_ACCESS);
+    attr_mask_remove(&others, FATTR4_TIME_DELEG_MODIFY);
+    return others;
+}
+
+/* Sets what may fail for want of a right first, so that only a fault of the storage can leave a part undone. *out_set:
+ * what was set. */
+static enum nfsstat4 set_attr(struct compound *compound, const struct stateid4 *stateid,
+    const struct attr_change *change, struct attr_mask *out_set)
+{
+    struct attr_mask others = without_deleg_times(&change->mask);
+    bool has_times = attr_change_has_deleg_times(change);
+    struct state_deleg_writer writer;
+    enum nfsstat4 status = NFS4_OK;
+    *out_set = (struct attr_mask){ { 0 } };
+    if (has_times)
+        status = check_deleg_times(compound, stateid, change, &writer);
+    if (status == NFS4_OK && (!has_times || !attr_mask_is_empty(&others)))
+        status = change_attr(compound, &change->set);
+    if (status != NFS4_OK)
+        return status;
+    *out_set = others;
+    if (has_times)
+        status = set_deleg_times(compound, &writer);
+    if (status == NFS4_OK)
+        *out_set = change->mask;
+    return status;
 }
 
 /* SETATTR - all or none. What was set is told even with an error. */
@@ -245,15 +275,11 @@ enum nfsstat4 op_setattr(
         if (compound->current.type == FS_SYMLINK)
             change->set.set_mode = false; /* it has none; chmod of a tree shall not fail on it */
     }
-    bool has_times = attr_change_has_deleg_times(change);
-    if (has_times)
-        status = set_deleg_times(compound, &args->stateid, change);
-    if (status == NFS4_OK && (!has_times || sets_more(change)))
-        status = change_attr(compound, &change->set);
-    if (status != NFS4_OK)
-        return status;
+    struct attr_mask set;
+    status = set_attr(compound, &args->stateid, change, &set);
+    change->mask = set; /* the reply points to it */
     res->opsetattr.attrsset = attr_mask_bitmap(&change->mask);
-    return NFS4_OK;
+    return status;
 }
 
 /* Compares given values with the file's, as encoded: NFS4ERR_SAME or NFS4ERR_NOT_SAME. */

@@ -97,6 +97,17 @@ def test_a_time_of_the_future_is_now(held, session):
     assert held.before[1] < modified and modified[0] <= time.time() + 1
 
 
+def test_with_attributes_that_are_refused_no_time_is_set(held):
+    told = {MODE: 0o600, TIME_DELEG_MODIFY: later(held.before[1])}
+    someone = nfs4.auth_sys(1000, 1000)
+    refused = held.session.run(putfh(held.fh), nfs4.setattr_(told, held.stateid), cred=someone)
+    assert refused.status == "PERM" and refused.last.attrset == []
+    assert held.times(held.session) == held.before
+    reply = held.tell(told).ok()
+    assert sorted(reply.of("SETATTR").attrset) == [MODE, TIME_DELEG_MODIFY]
+    assert held.times(held.session)[1] == told[TIME_DELEG_MODIFY]
+
+
 def test_only_the_holder_of_such_a_delegation_sets_them(holder, held, directory, session):
     values = {TIME_DELEG_MODIFY: later(held.before[1])}
     assert held.tell(values, nfs4.ANONYMOUS).status == "BAD_STATEID"
