@@ -13,7 +13,7 @@ from nfs4 import op, opaque, stateid_bytes, u32
 CB_GETATTR, CB_RECALL, CB_RECALL_ANY, CB_RECALL_SLOT, CB_SEQUENCE, CB_NOTIFY_LOCK, CB_OFFLOAD = 3, 4, 8, 10, 11, 13, 15
 PROGRAM = 0x40000000
 BACK_CHANNEL = 2  # CREATE_SESSION4_FLAG_CONN_BACK_CHAN
-CB_PATH_DOWN, RECALLABLE_STATE_REVOKED, CB_PATH_DOWN_SESSION = 0x1, 0x40, 0x200
+CB_PATH_DOWN, RECALLABLE_STATE_REVOKED, CB_PATH_DOWN_SESSION, BACKCHANNEL_FAULT = 0x1, 0x40, 0x200, 0x400
 WANT_READ, WANT_WRITE, WANT_ANY, WANT_NONE, WANT_CANCEL = 0x100, 0x200, 0x300, 0x400, 0x500
 NONE, READ, WRITE, NONE_EXT = range(4)  # OPEN_DELEGATE_*
 
@@ -58,6 +58,7 @@ class BackConn(nfs4.Conn):
         self.calls = []
         self.answers = {}  # {operation: function(call) -> (status, result bytes)}
         self.is_silent = False
+        self.refusal = 0  # what CB_SEQUENCE answers, if not OK
         self.replies = []  # that came while a callback was waited for
 
     def receive_record(self):
@@ -99,6 +100,9 @@ class BackConn(nfs4.Conn):
         call.sequence, call.cred, call.minor, call.program, call.seen = sequence, cred, minor, program, False
         self.calls.append(call)
         if self.is_silent:
+            return
+        if self.refusal:
+            self.send_record(u32(xid, 1, 0, 0, 0, 0) + u32(self.refusal) + opaque(b"") + u32(1, CB_SEQUENCE, self.refusal))
             return
         status, result = self.answers.get(call.op, lambda _: (0, b""))(call)
         self.send_record(u32(xid, 1, 0, 0, 0, 0) + u32(status) + opaque(b"") + u32(2) +

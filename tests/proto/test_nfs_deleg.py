@@ -7,7 +7,7 @@ import nfs4_back
 import nfs_place
 import pytest
 from nfs4 import ACCESS_BOTH, ACCESS_READ, ACCESS_WRITE, CHANGE, MODE, SIZE, WRITE_LT, WRITEW_LT, putfh
-from nfs4_back import (CB_GETATTR, CB_NOTIFY_LOCK, CB_PATH_DOWN, CB_PATH_DOWN_SESSION, CB_RECALL, NONE, NONE_EXT, READ,
+from nfs4_back import (BACKCHANNEL_FAULT, CB_GETATTR, CB_NOTIFY_LOCK, CB_PATH_DOWN, CB_PATH_DOWN_SESSION, CB_RECALL, NONE, NONE_EXT, READ,
                        WANT_ANY, WANT_NONE, WANT_READ, WANT_WRITE, WRITE, begin, delegreturn, flags_of)
 
 
@@ -301,6 +301,28 @@ def test_callback_slots_count(reader, back, directory):
         recalled(held, finish)
         sequence = first.conn.calls[-1].sequence
         assert (sequence["sessionid"], sequence["slot"], sequence["seqid"]) == (first.id, 0, number)
+
+
+def test_a_fault_of_the_back_channel_is_told_until_there_is_another_session(reader, back):
+    """RFC 8881 section 18.46.3: BACKCHANNEL_FAULT; the client is to make another session."""
+    broken, conn = reader.session, reader.session.conn
+    conn.refusal = nfs4.STATUS["SEQ_MISORDERED"]
+    other = back()
+    finish = begin(other, putfh(reader.fh), nfs4.setattr_({SIZE: 0}))
+    conn.wait_for(CB_RECALL)
+    assert finish().status == "DELAY"
+    assert flags_of(broken) & BACKCHANNEL_FAULT
+    conn.refusal = 0
+    options = {"flags": nfs4_back.BACK_CHANNEL, "back": nfs4.channel(4096, 4096, 0, 8, 4)}
+    reader.session = broken.client.session(**options)
+    conn.compound(nfs4.destroy_session(broken.id)).ok()
+    assert flags_of(reader.session) == 0
+    finish = begin(other, putfh(reader.fh), nfs4.setattr_({SIZE: 0}))
+    conn.wait_for(CB_RECALL)  # tried again
+    reader.give_back()
+    assert finish().status in ("OK", "DELAY")
+    other.run(putfh(reader.fh), nfs4.setattr_({SIZE: 0})).ok()
+    assert flags_of(reader.session) == 0
 
 
 def test_a_lost_back_channel_is_told_and_repaired(reader, back, address):
