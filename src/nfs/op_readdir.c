@@ -147,8 +147,8 @@ static int list_entries(struct listing *listing, uint64_t cookie)
     if (place_is_pseudo(dir))
         return pseudo_readdir(compound, cookie, emit_entry, listing);
     for (;;) {
-        int err = fs_readdir(
-            dir->volume->fs, &compound->cred, dir->node, cookie, emit_entry, listing);
+        int err =
+            fs_readdir(dir->volume->fs, &compound->cred, dir->node, cookie, emit_entry, listing);
         if (LIKELY(!listing->is_aside) || err < 0)
             return err;
         cookie = listing->aside.cookie;
