@@ -115,15 +115,21 @@ def test_a_lost_reply_is_given_to_the_same_port(server, address, directory, xid)
 
 
 def test_a_request_that_still_runs_is_not_begun_again(address, directory, xid):
-    """Both copies are there before the first one is durable; whoever comes second gets the first one's answer."""
+    """Copies are there before the first one is durable; whoever comes second gets the first one's answer. On a slow server the
+    copy of the other connection may come after that answer was acknowledged: it is no retry then."""
+    retries = 0
     with nfs4.Conn(address) as one, nfs4.Conn(address) as other:
         for i in range(40):
             body = body_of(directory, create(b"made-%d" % i), getfh())
             send(one, xid + i, body)
             send(one, xid + i, body)
             send(other, xid + i, body)
-            answers = {one.receive_reply(xid + i), one.receive_reply(xid + i), other.receive_reply(xid + i)}
-            assert len(answers) == 1 and status(answers.pop()) == "OK"
+            first = one.receive_reply(xid + i)
+            assert one.receive_reply(xid + i) == first and status(first) == "OK"
+            late = other.receive_reply(xid + i)
+            assert late == first or status(late) == "EXIST"
+            retries += late == first
+    assert retries > 0
 
 
 # --- not retries ----------------------------------------------------------------------------------
