@@ -46,6 +46,7 @@ static int load_entry(struct catalog *catalog, int letter, struct slice value)
         if (err < 0)
             return err;
         struct tables *tables = catalog->tables;
+        entry_set_keys(entry);
         rwlock_write_lock(&tables->lock);
         tables_insert(tables, entry);
         rwlock_write_unlock(&tables->lock);
@@ -77,7 +78,7 @@ static void count_access_points(struct tables *tables)
     for (; node != NULL; node = node->next[0]) {
         struct entry *fs = tables_find(tables, ENTRY_FS, node->major);
         if (fs != NULL)
-            fs->access_point_count++;
+            fs->access_point_counts[tables->layer]++;
     }
     rwlock_write_unlock(&tables->lock);
 }
@@ -124,6 +125,7 @@ static int put_network_record(void *context, struct entry *entry)
     (void)snprintf(key, sizeof key, "%c%s", codec_letter(entry->kind), entry_id(entry));
     catalog_batch_put(records->batch, slice_str(key), slice_str(text));
     free(text);
+    entry_set_keys(entry);
     rwlock_write_lock(&tables->lock);
     tables_insert(tables, entry); /* nobody reads yet: when the batch fails, opening fails */
     rwlock_write_unlock(&tables->lock);
@@ -224,11 +226,12 @@ static int load(struct catalog *catalog, const struct catalog_options *options, 
     return err;
 }
 
-static int tables_new(struct tables **out_tables)
+static int tables_new(enum layer layer, struct tables **out_tables)
 {
     struct tables *tables = calloc(1, sizeof *tables);
     if (tables == NULL)
         return -ENOMEM;
+    tables->layer = layer;
     tables->lock.pthread = (pthread_rwlock_t)PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
     for (unsigned i = 0; i < TABLE_COUNT; i++)
         catalog_index_init(&tables->indexes[i]);
@@ -236,15 +239,56 @@ static int tables_new(struct tables **out_tables)
     return 0;
 }
 
+static const enum table tables_of_ids[ENTRY_KIND_COUNT] = {
+    [ENTRY_FS] = TABLE_FS,
+    [ENTRY_MOUNT_TARGET] = TABLE_MOUNT_TARGET,
+    [ENTRY_ACCESS_POINT] = TABLE_ACCESS_POINT,
+    [ENTRY_KEY] = TABLE_KEY,
+    [ENTRY_IDENTITY] = TABLE_IDENTITY,
+    [ENTRY_NET] = TABLE_NET,
+};
+
+/* Makes what changes read: all that was loaded. */
+static int make_ahead(struct catalog *catalog)
+{
+    struct catalog *ahead = calloc(1, sizeof *ahead);
+    int err = ahead == NULL ? -ENOMEM : tables_new(LAYER_AHEAD, &ahead->tables);
+    if (err < 0) {
+        free(ahead);
+        return err;
+    }
+    ahead->whole = catalog;
+    struct tables *from = catalog->tables;
+    struct tables *to = ahead->tables;
+    rwlock_read_lock(&from->lock);
+    rwlock_write_lock(&to->lock);
+    for (unsigned kind = 0; kind < ENTRY_KIND_COUNT;
+         kind++) { /* file systems before access points */
+        const struct catalog_index_node *node =
+            catalog_index_after(&from->indexes[tables_of_ids[kind]], "", "");
+        for (; node != NULL; node = node->next[0]) {
+            struct entry *entry = entry_of_node(node, LAYER_DURABLE, 0);
+            entry_ref(entry);
+            tables_insert(to, entry);
+        }
+    }
+    rwlock_write_unlock(&to->lock);
+    rwlock_read_unlock(&from->lock);
+    catalog->ahead = ahead;
+    return 0;
+}
+
 int catalog_open(const struct catalog_options *options, char *reason, struct catalog **out_catalog)
 {
     struct catalog *catalog = calloc(1, sizeof *catalog);
-    int err = catalog == NULL ? -ENOMEM : tables_new(&catalog->tables);
+    int err = catalog == NULL ? -ENOMEM : tables_new(LAYER_DURABLE, &catalog->tables);
     if (err < 0) {
         (void)snprintf(reason, CATALOG_REASON_SIZE, "out of memory");
         goto out;
     }
     catalog->change_lock.pthread = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    catalog->whole = catalog;
+    catalog->committed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     catalog->generation = 1;
     err = sys_mkdirat(AT_FDCWD, options->path, 0700); /* it holds secret keys */
     if (err < 0) {
@@ -257,6 +301,11 @@ int catalog_open(const struct catalog_options *options, char *reason, struct cat
         err = load(catalog, options, reason);
     if (err < 0)
         goto out;
+    err = make_ahead(catalog);
+    if (err < 0) {
+        (void)snprintf(reason, CATALOG_REASON_SIZE, "out of memory");
+        goto out;
+    }
     *out_catalog = catalog;
     catalog = NULL; /* the caller owns it now */
 out:
@@ -264,37 +313,38 @@ out:
     return err;
 }
 
-/* Drops every entry of one table of ids. */
-static void drop_all(struct tables *tables, enum entry_kind kind, enum table table)
+/* Drops every entry, and the tables. NULL is allowed. */
+static void tables_free(struct tables *tables)
 {
+    if (tables == NULL)
+        return;
     rwlock_write_lock(&tables->lock);
-    for (;;) {
-        struct catalog_index_node *node = catalog_index_after(&tables->indexes[table], "", "");
-        if (node == NULL)
-            break;
-        struct entry *entry = CONTAINER_OF(node, struct entry, nodes[0]);
-        assert(entry->kind == kind);
-        tables_remove(tables, entry);
-        entry_unref(entry);
+    for (unsigned kind = ENTRY_KIND_COUNT; kind-- > 0;) { /* access points before file systems */
+        for (;;) {
+            struct catalog_index_node *node =
+                catalog_index_after(&tables->indexes[tables_of_ids[kind]], "", "");
+            if (node == NULL)
+                break;
+            struct entry *entry = entry_of_node(node, tables->layer, 0);
+            tables_remove(tables, entry);
+            entry_unref(entry);
+        }
     }
     rwlock_write_unlock(&tables->lock);
+    free(tables);
 }
 
 void catalog_close(struct catalog *catalog)
 {
     if (catalog == NULL)
         return;
-    if (catalog->tables != NULL) {
-        drop_all(catalog->tables, ENTRY_ACCESS_POINT, TABLE_ACCESS_POINT);
-        drop_all(catalog->tables, ENTRY_MOUNT_TARGET, TABLE_MOUNT_TARGET);
-        drop_all(catalog->tables, ENTRY_FS, TABLE_FS);
-        drop_all(catalog->tables, ENTRY_KEY, TABLE_KEY);
-        drop_all(catalog->tables, ENTRY_IDENTITY, TABLE_IDENTITY);
-        drop_all(catalog->tables, ENTRY_NET, TABLE_NET);
-    }
+    assert(catalog->gathering == NULL && catalog->writing == NULL);
+    if (catalog->ahead != NULL)
+        tables_free(catalog->ahead->tables);
+    free(catalog->ahead);
+    tables_free(catalog->tables);
     explicit_bzero(catalog->session_secret, sizeof catalog->session_secret);
     catalog_store_close(catalog->store);
-    free(catalog->tables);
     free(catalog);
 }
 
@@ -307,8 +357,7 @@ int catalog_find_export(
     rwlock_read_lock(&tables->lock);
     struct catalog_index_node *node =
         catalog_index_find(&tables->indexes[TABLE_MOUNT_TARGET_ADDRESS], key, "");
-    const struct entry *entry =
-        node == NULL ? NULL : CONTAINER_OF(node - 2, struct entry, nodes[0]);
+    const struct entry *entry = node == NULL ? NULL : entry_of_node(node, tables->layer, 2);
     int err = -ENOENT;
     if (entry != NULL && entry->mount_target.state == CATALOG_AVAILABLE) {
         memcpy(out_export->fs_id, entry->mount_target.fs_id, sizeof out_export->fs_id);

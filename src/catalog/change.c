@@ -1,48 +1,27 @@
 /*
- * catalog/change.c - changes: staged, written as one batch, then published (room: catalog).
+ * catalog/change.c - changes: decided one at a time, staged, and handed on to be written (room: catalog).
  *
- * One change runs at a time, under change_lock. The disk is written before the tables, so that no
- * reader sees what a power cut could undo; and publishing allocates nothing, so what is durable is
- * always shown.
+ * One change decides at a time, under change_lock, and sees all that was decided before it. Its records are encoded before
+ * it counts, so nothing can fail between its decision and its write; commit.c writes and shows it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "catalog/internal.h"
-
-#define KEY_SIZE (1 + CATALOG_ID_SIZE) /* on disk: the letter of the kind, the id */
-
-struct staged {
-    struct entry
-        *before; /* borrowed from the tables, which only this change may alter; NULL: added */
-    struct entry *after; /* owned; NULL: removed */
-};
 
 struct catalog_change {
     struct catalog *catalog;
-    size_t count;
-    size_t capacity;
-    struct staged *items;
+    struct staged_list staged;
 };
 
-static int stage(struct catalog_change *change, struct entry *before, struct entry *after)
+struct catalog *catalog_changing(const struct catalog_change *change)
 {
-    if (change->count == change->capacity) {
-        size_t capacity = change->capacity == 0 ? 4 : 2 * change->capacity;
-        struct staged *items = realloc(change->items, capacity * sizeof *items);
-        if (items == NULL)
-            return -ENOMEM;
-        change->items = items;
-        change->capacity = capacity;
-    }
-    change->items[change->count++] = (struct staged){ .before = before, .after = after };
-    return 0;
+    return change->catalog->ahead;
 }
 
 static struct entry *find(const struct catalog *catalog, enum entry_kind kind, const char *id)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = catalog->ahead->tables;
     rwlock_read_lock(&tables->lock);
     struct entry *entry = tables_find(tables, kind, id);
     rwlock_read_unlock(&tables->lock);
@@ -55,7 +34,7 @@ static int add(struct catalog_change *change, enum entry_kind kind, struct entry
     int err = entry_new(kind, &entry);
     if (err < 0)
         return err;
-    err = stage(change, NULL, entry);
+    err = staged_list_add(&change->staged, NULL, entry);
     if (err < 0) {
         entry_unref(entry);
         return err;
@@ -74,7 +53,7 @@ static int edit(
     int err = entry_clone(before, &after);
     if (err < 0)
         return err;
-    err = stage(change, before, after);
+    err = staged_list_add(&change->staged, before, after);
     if (err < 0) {
         entry_unref(after);
         return err;
@@ -86,113 +65,51 @@ static int edit(
 static int drop(struct catalog_change *change, enum entry_kind kind, const char *id)
 {
     struct entry *before = find(change->catalog, kind, id);
-    return before == NULL ? -ENOENT : stage(change, before, NULL);
+    return before == NULL ? -ENOENT : staged_list_add(&change->staged, before, NULL);
 }
 
-/* Writes what is staged as one batch. */
-static int write_staged(const struct catalog_change *change)
+/* Makes of what is staged what is to be stored. */
+static int encode(const struct catalog_change *change)
 {
-    struct catalog_batch *batch = catalog_batch_new();
     int err = 0;
-    for (size_t i = 0; err == 0 && i < change->count; i++) {
-        const struct staged *item = &change->items[i];
+    for (size_t i = 0; err == 0 && i < change->staged.count; i++) {
+        struct staged *item = &change->staged.items[i];
         const struct entry *entry = item->after != NULL ? item->after : item->before;
-        const char *id = entry_id(entry);
-        char key[KEY_SIZE];
-        assert(id[0] != '\0'); /* `make` filled in what it added */
-        assert(item->before == NULL || strcmp(entry_id(item->before), id) == 0);
-        (void)snprintf(key, sizeof key, "%c%s", codec_letter(entry->kind), id); /* ids fit */
-        if (item->after == NULL) {
-            catalog_batch_delete(batch, slice_str(key));
-            continue;
-        }
-        char *text = NULL;
-        err = codec_encode(item->after, &text);
-        if (err == 0)
-            catalog_batch_put(batch, slice_str(key), slice_str(text));
-        free(text);
+        assert(entry_id(entry)[0] != '\0'); /* `make` filled in what it added */
+        assert(item->before == NULL || strcmp(entry_id(item->before), entry_id(entry)) == 0);
+        if (item->after != NULL)
+            err = codec_encode(item->after, &item->text);
     }
-    if (err == 0)
-        err = catalog_store_write(change->catalog->store, batch);
-    catalog_batch_free(batch);
     return err;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Whether the data plane could answer differently after this. */
-static bool alters_exports(const struct staged *item)
-{
-    const struct entry *entry = item->after != NULL ? item->after : item->before;
-    assert(entry != NULL);
-    if (item->before != NULL && item->after != NULL && entry->kind == ENTRY_FS) {
-        return item->before->fs.state != item->after->fs.state ||
-               item->before->fs.replication.is_destination !=
-                   item->after->fs.replication.is_destination ||
-               !same_text(item->before->fs.policy, item->after->fs.policy) ||
-               catalog_tags_profile(&item->before->fs.tags) !=
-                   catalog_tags_profile(&item->after->fs.tags);
-    }
-    if (entry->kind == ENTRY_KEY) /* whether it may be used, for connections that it opened */
-        return item->before != NULL && (item->after == NULL || item->before->key.is_inactive !=
-                                                                   item->after->key.is_inactive);
-    return true;
-}
-
-/* Puts the staged entries into the tables. Each item's `before` then belongs to the change. */
-static void publish(struct catalog_change *change)
-{
-    struct catalog *catalog = change->catalog;
-    struct tables *tables = catalog->tables;
-    bool exports_altered = false;
-    rwlock_write_lock(&tables->lock);
-    for (size_t i = 0; i < change->count; i++) {
-        struct staged *item = &change->items[i];
-        exports_altered = exports_altered || alters_exports(item);
-        if (item->before != NULL)
-            tables_remove(tables, item->before);
-        if (item->before != NULL && item->after != NULL)
-            item->after->access_point_count = item->before->access_point_count;
-        if (item->after != NULL)
-            tables_insert(tables, item->after);
-        item->after = NULL; /* the tables own it now */
-    }
-    rwlock_write_unlock(&tables->lock);
-    for (size_t i = 0; i < change->count; i++)
-        entry_unref(change->items[i].before);
-    if (exports_altered)
-        catalog->generation++;
-}
-
-static int change_locked(struct catalog *catalog,
+static int decide(struct catalog *catalog,
     int (*make)(struct catalog_change *change, void *context), void *context)
     REQUIRES(catalog->change_lock)
 {
     struct catalog_change change = { .catalog = catalog };
+    catalog->decider = pthread_self();
+    catalog->deciding = true;
     int err = catalog->broken ? -EROFS : make(&change, context);
-    if (err >= 0 && change.count > 0) {
-        err = write_staged(&change);
-        if (err == -EIO)
-            catalog->broken = true;
-        if (err >= 0)
-            publish(&change);
-    }
-    for (size_t i = 0; i < change.count; i++)
-        entry_unref(change.items[i].after);
-    free(change.items);
+    catalog->deciding = false;
+    if (err >= 0)
+        err = encode(&change);
+    if (err >= 0 && change.staged.count > 0)
+        err = commit_add(catalog, &change.staged);
+    staged_list_fini(&change.staged);
     return err < 0 ? err : 0;
 }
 
 int catalog_change(struct catalog *catalog,
     int (*make)(struct catalog_change *change, void *context), void *context)
 {
+    assert(catalog->ahead != NULL); /* else it is what a change reads */
     mutex_lock(&catalog->change_lock);
-    int err = change_locked(catalog, make, context);
+    int err = decide(catalog, make, context);
+    /* Also when nothing was changed: what was decided, or refused, may rest on what is not durable yet. */
+    int wait_err = commit_wait(catalog);
     mutex_unlock(&catalog->change_lock);
-    return err;
+    return wait_err < 0 ? wait_err : err;
 }
 
 int catalog_add_fs(struct catalog_change *change, struct catalog_fs **out_fs)

@@ -157,12 +157,14 @@ void address_to_key(struct in_addr address, char out_key[9])
 
 static void set_node(struct entry *entry, unsigned slot, const char *major, const char *minor)
 {
-    entry->nodes[slot].major = major;
-    entry->nodes[slot].minor = minor;
+    for (unsigned layer = 0; layer < LAYER_COUNT; layer++) {
+        entry->nodes[layer * ENTRY_NODES_MAX + slot].major = major;
+        entry->nodes[layer * ENTRY_NODES_MAX + slot].minor = minor;
+    }
 }
 
-/* The keys of an entry, in the order of its kind's tables. */
-static void set_nodes(struct entry *entry)
+/* In the order of its kind's tables. */
+void entry_set_keys(struct entry *entry)
 {
     set_node(entry, 0, entry_id(entry), "");
     switch (entry->kind) {
@@ -193,11 +195,20 @@ static void set_nodes(struct entry *entry)
     }
 }
 
+struct entry *entry_of_node(const struct catalog_index_node *node, enum layer layer, unsigned slot)
+{
+    union {
+        const struct catalog_index_node *given;
+        char *own;
+    } pointer = { .given = node - layer * ENTRY_NODES_MAX - slot };
+    return (struct entry *)(void *)(pointer.own - offsetof(struct entry, nodes));
+}
+
 struct entry *tables_find(const struct tables *tables, enum entry_kind kind, const char *id)
 {
     struct catalog_index_node *node =
         catalog_index_find(&tables->indexes[places[kind].first], id, "");
-    return node == NULL ? NULL : CONTAINER_OF(node, struct entry, nodes[0]);
+    return node == NULL ? NULL : entry_of_node(node, tables->layer, 0);
 }
 
 /* Keeps the number of access points with their file system. */
@@ -208,15 +219,14 @@ static void count_access_point(struct tables *tables, const struct entry *entry,
         return;
     struct entry *fs = tables_find(tables, ENTRY_FS, entry->access_point.fs_id);
     if (fs != NULL) /* else it goes in the same change */
-        fs->access_point_count += change;
+        fs->access_point_counts[tables->layer] += change;
 }
 
 void tables_insert(struct tables *tables, struct entry *entry)
 {
-    set_nodes(entry);
     for (unsigned slot = 0; slot < places[entry->kind].node_count; slot++)
-        catalog_index_insert(
-            &tables->indexes[places[entry->kind].first + slot], &entry->nodes[slot]);
+        catalog_index_insert(&tables->indexes[places[entry->kind].first + slot],
+            &entry->nodes[tables->layer * ENTRY_NODES_MAX + slot]);
     tables->counts[entry->kind]++;
     count_access_point(tables, entry, 1);
 }
@@ -224,8 +234,8 @@ void tables_insert(struct tables *tables, struct entry *entry)
 void tables_remove(struct tables *tables, struct entry *entry)
 {
     for (unsigned slot = 0; slot < places[entry->kind].node_count; slot++)
-        catalog_index_remove(
-            &tables->indexes[places[entry->kind].first + slot], &entry->nodes[slot]);
+        catalog_index_remove(&tables->indexes[places[entry->kind].first + slot],
+            &entry->nodes[tables->layer * ENTRY_NODES_MAX + slot]);
     tables->counts[entry->kind]--;
     count_access_point(tables, entry, UINT32_MAX); /* one less, modulo 2^32 */
 }

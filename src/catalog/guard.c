@@ -62,7 +62,7 @@ static const struct catalog_mount_target *target_at(
     address_to_key(address, key);
     struct catalog_index_node *node =
         catalog_index_find(&tables->indexes[TABLE_MOUNT_TARGET_ADDRESS], key, "");
-    return node == NULL ? NULL : &CONTAINER_OF(node - 2, struct entry, nodes[0])->mount_target;
+    return node == NULL ? NULL : &entry_of_node(node, tables->layer, 2)->mount_target;
 }
 
 /* Reads an address, an IPv4 one that came over IPv6 as IPv4, and what groups it is in. */

@@ -203,5 +203,5 @@ size_t catalog_key_list_of(const struct catalog *catalog, const char *user_id, c
 
 const uint8_t *catalog_session_secret(const struct catalog *catalog)
 {
-    return catalog->session_secret;
+    return catalog->whole->session_secret;
 }

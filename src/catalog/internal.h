@@ -1,9 +1,12 @@
 /*
  * catalog/internal.h - what the files of this room share; no other room includes it.
  *
- * An entry is one record with its place in the indexes. Entries are counted: the tables hold one
+ * An entry is one record with its place in the indexes. Entries are counted: each tables hold one
  * reference, each reader one. An entry in the tables is never changed, only replaced;
- * `access_point_count` is the exception.
+ * `access_point_counts` is the exception.
+ *
+ * There are two tables. LAYER_DURABLE has what is on the disk: readers see it. LAYER_AHEAD has what was decided, also when
+ * its write still runs: changes see it while they decide, so that many can share one write (commit.c).
  */
 #pragma once
 
@@ -17,6 +20,8 @@
 #include "catalog/store.h"
 
 #define ENTRY_NODES_MAX 3
+
+enum layer { LAYER_DURABLE, LAYER_AHEAD, LAYER_COUNT };
 
 enum entry_kind {
     ENTRY_FS,
@@ -50,10 +55,10 @@ enum table {
 struct entry {
     _Atomic uint32_t refs;
     enum entry_kind kind;
-    uint32_t access_point_count; /* ENTRY_FS: guarded by the tables' lock */
+    uint32_t access_point_counts[LAYER_COUNT]; /* ENTRY_FS: each guarded by its tables' lock */
     char address_key[9]; /* ENTRY_MOUNT_TARGET: the address in hexadecimal, so that order is numeric
                           */
-    struct catalog_index_node nodes[ENTRY_NODES_MAX];
+    struct catalog_index_node nodes[LAYER_COUNT * ENTRY_NODES_MAX]; /* those of a layer together */
     union {
         struct catalog_fs fs;
         struct catalog_mount_target mount_target;
@@ -66,26 +71,55 @@ struct entry {
 
 /* Apart from struct catalog so that readers, who hold that const, can take the lock. */
 struct tables {
+    enum layer layer;
     struct rwlock lock; /* guards all below */
     struct catalog_index indexes[TABLE_COUNT];
     size_t counts[ENTRY_KIND_COUNT];
 };
 
+/* One record of a change. */
+struct staged {
+    struct entry
+        *before; /* NULL: added. Borrowed from LAYER_AHEAD, owned once commit_add() took it */
+    struct entry *after; /* owned; NULL: removed */
+    char *text;          /* owned; `after` as it is stored */
+};
+
+struct staged_list {
+    size_t count;
+    size_t capacity;
+    struct staged *items;
+};
+
+struct commit_group;
+
 struct catalog {
     struct catalog_store *store;
     struct tables *tables;
+    struct catalog *ahead; /* what changes read: the same, of LAYER_AHEAD; NULL in that itself */
+    const struct catalog *whole; /* itself; of `ahead` the one that has all below */
     struct catalog_network network;
     char region[CATALOG_NAME_SIZE];
     char account_id[CATALOG_NAME_SIZE];
     uint8_t session_secret[CATALOG_SESSION_SECRET_SIZE];
     bool has_session_secret; /* catalogs of format 1 have none until they are opened */
     _Atomic uint64_t generation;
-    struct mutex change_lock; /* held by the one change that runs; taken before tables->lock */
-    bool broken; /* guarded by change_lock; a write failed, so memory and disk may differ */
+    struct mutex change_lock;  /* held by the one change that decides; taken before tables->lock */
+    pthread_cond_t committed;  /* with change_lock: a group is done */
+    _Atomic pthread_t decider; /* the thread that decides, while `deciding` */
+    _Atomic bool deciding;
+    /* Guarded by change_lock: */
+    bool broken;                    /* a write failed, so memory and disk may differ */
+    struct commit_group *gathering; /* of changes whose write has not begun; NULL: none */
+    struct commit_group *writing;   /* NULL: none */
 };
 
 /* entry.c */
 MUST_CHECK int entry_new(enum entry_kind kind, struct entry **out_entry);
+/* The entry whose node `slot` of this layer's this is. */
+struct entry *entry_of_node(const struct catalog_index_node *node, enum layer layer, unsigned slot);
+/* Fills in the keys that it is found by; before it is shown, and never again. */
+void entry_set_keys(struct entry *entry);
 /* A copy of the record, in no table. */
 MUST_CHECK int entry_clone(const struct entry *entry, struct entry **out_entry);
 void entry_ref(struct entry *entry);
@@ -96,7 +130,7 @@ void address_to_key(struct in_addr address, char out_key[9]);
 /* The record in the table of ids, borrowed while the lock is held, or NULL. */
 struct entry *tables_find(const struct tables *tables, enum entry_kind kind, const char *id)
     REQUIRES_SHARED(tables->lock);
-/* Adds an entry and takes over the caller's reference; its keys must be free. */
+/* Adds an entry and takes over the caller's reference; its keys must be set, and free. */
 void tables_insert(struct tables *tables, struct entry *entry) REQUIRES(tables->lock);
 /* Takes an entry out; the caller then owns the reference. */
 void tables_remove(struct tables *tables, struct entry *entry) REQUIRES(tables->lock);
@@ -118,6 +152,19 @@ size_t tables_list(const struct catalog *catalog, const struct range *range, siz
     void (*add)(void *out_list, size_t i, const struct entry *entry), void *out_list);
 /* The entry around a record that was given out, which is const only for those who got it. */
 struct entry *entry_around(const void *record, size_t offset);
+
+/* commit.c: groups of changes that are written together, and then shown. */
+void staged_list_fini(struct staged_list *staged);
+/* Errors: -ENOMEM. */
+MUST_CHECK int staged_list_add(
+    struct staged_list *staged, struct entry *before, struct entry *after);
+/* Puts a change, whose records are encoded, into the group that gathers and into LAYER_AHEAD; takes what is in `staged`.
+ * Errors: -ENOMEM, and nothing is changed. */
+MUST_CHECK int commit_add(struct catalog *catalog, struct staged_list *staged)
+    REQUIRES(catalog->change_lock);
+/* Waits until all that was added is durable and shown, or has failed; the lock is let go of meanwhile. This thread may be
+ * the one that writes. Errors: -EIO: the write failed; -EROFS: one before it did. */
+MUST_CHECK int commit_wait(struct catalog *catalog) REQUIRES(catalog->change_lock);
 
 /* identities.c */
 const char *identity_kind_word(enum catalog_identity_kind kind);

@@ -10,26 +10,33 @@
 
 const struct catalog_network *catalog_network(const struct catalog *catalog)
 {
-    return &catalog->network;
+    return &catalog->whole->network;
 }
 
 const char *catalog_region(const struct catalog *catalog)
 {
-    return catalog->region;
+    return catalog->whole->region;
 }
 
 const char *catalog_account_id(const struct catalog *catalog)
 {
-    return catalog->account_id;
+    return catalog->whole->account_id;
+}
+
+/* A change that read the durable layer would not see those before it whose write still runs. */
+static struct tables *tables_to_read(const struct catalog *catalog)
+{
+    assert(!catalog->deciding || !pthread_equal(catalog->decider, pthread_self()));
+    return catalog->tables;
 }
 
 struct entry *tables_get(const struct catalog *catalog, enum table table, unsigned slot,
     const char *major, const char *minor)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = tables_to_read(catalog);
     rwlock_read_lock(&tables->lock);
     struct catalog_index_node *node = catalog_index_find(&tables->indexes[table], major, minor);
-    struct entry *entry = node == NULL ? NULL : CONTAINER_OF(node - slot, struct entry, nodes[0]);
+    struct entry *entry = node == NULL ? NULL : entry_of_node(node, tables->layer, slot);
     if (entry != NULL)
         entry_ref(entry);
     rwlock_read_unlock(&tables->lock);
@@ -120,7 +127,7 @@ void catalog_key_put(const struct catalog_key *key)
 size_t tables_list(const struct catalog *catalog, const struct range *range, size_t max,
     void (*add)(void *out_list, size_t i, const struct entry *entry), void *out_list)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = tables_to_read(catalog);
     const char *major = range->major != NULL ? range->major : range->after;
     const char *minor = range->major != NULL ? range->after : "";
     size_t count = 0;
@@ -130,7 +137,7 @@ size_t tables_list(const struct catalog *catalog, const struct range *range, siz
     for (; node != NULL && count < max; node = node->next[0]) {
         if (range->major != NULL && strcmp(node->major, range->major) != 0)
             break;
-        struct entry *entry = CONTAINER_OF(node - range->slot, struct entry, nodes[0]);
+        struct entry *entry = entry_of_node(node, tables->layer, range->slot);
         entry_ref(entry);
         add(out_list, count++, entry);
     }
@@ -198,7 +205,7 @@ size_t catalog_key_list(const struct catalog *catalog, const char *after_id, siz
 
 size_t catalog_fs_count(const struct catalog *catalog)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = tables_to_read(catalog);
     rwlock_read_lock(&tables->lock);
     size_t count = tables->counts[ENTRY_FS];
     rwlock_read_unlock(&tables->lock);
@@ -208,7 +215,7 @@ size_t catalog_fs_count(const struct catalog *catalog)
 /* At most one per zone, so counting them is cheap. */
 size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = tables_to_read(catalog);
     size_t count = 0;
     rwlock_read_lock(&tables->lock);
     const struct catalog_index_node *node =
@@ -221,10 +228,10 @@ size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_
 
 size_t catalog_access_point_count(const struct catalog *catalog, const char *fs_id)
 {
-    struct tables *tables = catalog->tables;
+    struct tables *tables = tables_to_read(catalog);
     rwlock_read_lock(&tables->lock);
     const struct entry *fs = tables_find(tables, ENTRY_FS, fs_id);
-    size_t count = fs == NULL ? 0 : fs->access_point_count;
+    size_t count = fs == NULL ? 0 : fs->access_point_counts[tables->layer];
     rwlock_read_unlock(&tables->lock);
     return count;
 }

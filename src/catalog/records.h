@@ -265,12 +265,16 @@ size_t catalog_access_point_count(const struct catalog *catalog, const char *fs_
 
 struct catalog_change;
 
-/* Makes a change: calls `make`, and when that gives 0 writes what it staged, as one batch. `make`
- * may read the catalog, which still shows the state before the change, and nothing else changes
- * meanwhile; it may not wait for anything else. Errors: what `make` gave, and nothing is changed;
- * -ENOMEM; -EIO: the disk failed, and the catalog refuses all further changes (-EROFS). */
+/* Makes a change: calls `make`, and when that gives 0 writes what it staged, as one batch, perhaps together with other
+ * changes; it is durable on return. While `make` runs, no other change decides. It reads catalog_changing(), which shows
+ * what was decided before it and not what it stages itself; it may neither wait nor begin another change. Errors: what
+ * `make` gave, and nothing is changed; -ENOMEM; -EIO: the disk failed, and the catalog refuses all further changes (-EROFS). */
 MUST_CHECK int catalog_change(struct catalog *catalog,
     int (*make)(struct catalog_change *change, void *context), void *context);
+
+/* For use by `make`: the catalog to read, also where the caller has another at hand, which does not show yet what is being
+ * written. Borrowed for the change. */
+struct catalog *catalog_changing(const struct catalog_change *change);
 
 /* For use by `make`: replaces the policy of a record that is staged; NULL: none from now on.
  * Errors: -ENOMEM, and nothing is changed. */

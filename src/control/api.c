@@ -53,10 +53,30 @@ const struct api_error *api_internal_error(struct api_call *call, int err)
     return api_fail(call, API_INTERNAL_SERVER_ERROR, "An internal error occurred.");
 }
 
+struct change_of_call {
+    struct api_call *call;
+    int (*make)(struct catalog_change *change, void *context);
+    void *context;
+};
+
+/* Lends the call the catalog that a change reads. */
+static int make_for_call(struct catalog_change *change, void *context)
+{
+    const struct change_of_call *own = context;
+    const struct api_context *usual = own->call->context;
+    struct api_context changing = *usual;
+    changing.catalog = catalog_changing(change);
+    own->call->context = &changing;
+    int err = own->make(change, own->context);
+    own->call->context = usual;
+    return err;
+}
+
 const struct api_error *api_change(
     struct api_call *call, int (*make)(struct catalog_change *change, void *context), void *context)
 {
-    int err = catalog_change(call->context->catalog, make, context);
+    struct change_of_call own = { call, make, context };
+    int err = catalog_change(call->context->catalog, make_for_call, &own);
     if (err == 0)
         return NULL;
     if (err == -ECANCELED) {

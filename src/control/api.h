@@ -70,7 +70,8 @@ const struct api_error *api_fail(
 /* The same inside of catalog_change(): gives -ECANCELED, so that nothing is changed. */
 MUST_CHECK int api_refuse(struct api_call *call, enum api_error_id id, const char *format, ...)
     PRINTF_LIKE(3, 4);
-/* Makes a change of the catalog; what `make` refused, or trouble of our own, becomes the error. NULL: done. */
+/* Makes a change of the catalog; what `make` refused, or trouble of our own, becomes the error. While `make` runs,
+ * call->context->catalog is catalog_changing(). NULL: done. */
 MUST_CHECK const struct api_error *api_change(struct api_call *call,
     int (*make)(struct catalog_change *change, void *context), void *context);
 /* For a handler that met trouble of our own; logs it, since the client is told nothing of it. */

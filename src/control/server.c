@@ -20,7 +20,7 @@
 #include "http/server.h"
 #include "metrics/metrics.h"
 
-#define THREADS_DEFAULT     4
+#define THREADS_DEFAULT     16 /* those that wait for the disk share its syncs */
 #define CONNECTIONS_DEFAULT 1024
 #define BODY_SIZE_MAX       (1u << 20)
 #define ARENA_SIZE_MAX      (8u << 20) /* decoded words and lists of one request */

@@ -22,7 +22,7 @@ struct control_options {
     struct fs_volumes *volumes;      /* borrowed */
     struct key_store *keys;          /* borrowed */
     struct sockaddr_storage address; /* of the HTTP port; port 0: any, see control_server_port() */
-    unsigned thread_count;           /* 0: the default, 4 */
+    unsigned thread_count;           /* 0: the default, 16 */
     unsigned connection_count_max;   /* 0: the default, 1024; half of them from one address */
     struct worker_hooks hooks;
     /* Writes all metrics as Prometheus text; `metrics_context` is its own. NULL: metrics_write(). */

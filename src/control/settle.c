@@ -7,7 +7,7 @@
  */
 #include "control/settle.h"
 
-#include "base/log.h"
+#include "base/text.h"
 
 bool settle_is_due(const struct catalog_fs *fs)
 {
@@ -15,11 +15,6 @@ bool settle_is_due(const struct catalog_fs *fs)
            fs->replication.status == CATALOG_REPLICATION_ENABLING ||
            fs->replication.status == CATALOG_REPLICATION_DELETING;
 }
-
-struct settle {
-    const struct catalog *catalog;
-    const char *fs_id;
-};
 
 /* The system tag says the same as the policy (EFS User Guide, "Automatic backups"). */
 static int settle_backup(struct catalog_fs *fs)
@@ -56,16 +51,15 @@ static void settle_side(struct catalog_fs *fs)
 }
 
 /* Both sides change together. */
-static int settle_replication(
-    const struct settle *settle, struct catalog_change *change, struct catalog_fs *fs)
+static int settle_replication(struct catalog_change *change, struct catalog_fs *fs)
 {
+    const struct catalog *catalog = catalog_changing(change);
     char peer_id[CATALOG_ID_SIZE];
     memcpy(peer_id, fs->replication.peer_id, sizeof peer_id);
     bool enabling = fs->replication.status == CATALOG_REPLICATION_ENABLING;
     if (!enabling && fs->replication.status != CATALOG_REPLICATION_DELETING)
         return 0;
-    if (enabling &&
-        (!is_available(settle->catalog, fs->id) || !is_available(settle->catalog, peer_id)))
+    if (enabling && (!is_available(catalog, fs->id) || !is_available(catalog, peer_id)))
         return 0; /* the destination is still made; its own step comes here again */
     struct catalog_fs *peer;
     int err = catalog_edit_fs(change, peer_id, &peer);
@@ -79,18 +73,19 @@ static int settle_replication(
 
 static int settle_both(struct catalog_change *change, void *context)
 {
-    const struct settle *settle = context;
     struct catalog_fs *fs;
-    int err = catalog_edit_fs(change, settle->fs_id, &fs);
+    int err = catalog_edit_fs(change, context, &fs);
     if (err < 0)
         return err;
     err = settle_backup(fs);
-    return err < 0 ? err : settle_replication(settle, change, fs);
+    return err < 0 ? err : settle_replication(change, fs);
 }
 
 int settle_fs(struct catalog *catalog, const char *fs_id)
 {
-    struct settle settle = { .catalog = catalog, .fs_id = fs_id };
-    int err = catalog_change(catalog, settle_both, &settle);
+    char id[CATALOG_ID_SIZE];
+    int err = text_copy(id, sizeof id, fs_id);
+    if (err == 0)
+        err = catalog_change(catalog, settle_both, id);
     return err == -ENOENT ? 0 : err; /* deleted meanwhile */
 }

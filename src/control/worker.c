@@ -22,6 +22,7 @@
 #define RETRY_MS_MAX       30000
 #define SAMPLE_INTERVAL_MS 60000
 #define PAGE_SIZE          64
+#define TOGETHER_MAX       64 /* records that one change moves on */
 
 struct job {
     struct list link;
@@ -167,21 +168,16 @@ static int create_fs(struct worker *worker, const char *id)
     return err;
 }
 
-struct removal {
-    struct catalog *catalog;
-    const char *id;
-};
-
 /* Removes the record and those of its access points, as one change. */
 static int remove_fs(struct catalog_change *change, void *context)
 {
-    const struct removal *removal = context;
+    const char *id = context;
     const struct catalog_access_point *page[PAGE_SIZE];
     char after_id[CATALOG_ID_SIZE] = "";
     size_t count = PAGE_SIZE;
     int err = 0;
     while (err == 0 && count == PAGE_SIZE) {
-        count = catalog_access_point_list(removal->catalog, removal->id, after_id, PAGE_SIZE, page);
+        count = catalog_access_point_list(catalog_changing(change), id, after_id, PAGE_SIZE, page);
         for (size_t i = 0; i < count; i++) {
             if (err == 0)
                 err = catalog_remove_access_point(change, page[i]->id);
@@ -189,7 +185,7 @@ static int remove_fs(struct catalog_change *change, void *context)
             catalog_access_point_put(page[i]);
         }
     }
-    return err < 0 ? err : catalog_remove_fs(change, removal->id);
+    return err < 0 ? err : catalog_remove_fs(change, id);
 }
 
 static int delete_fs(struct worker *worker, const char *id)
@@ -199,8 +195,10 @@ static int delete_fs(struct worker *worker, const char *id)
     int err = fs_volumes_destroy(worker->volumes, id);
     if (err < 0)
         return err;
-    struct removal removal = { .catalog = worker->catalog, .id = id };
-    err = catalog_change(worker->catalog, remove_fs, &removal);
+    char copy[CATALOG_ID_SIZE];
+    err = text_copy(copy, sizeof copy, id);
+    if (err == 0)
+        err = catalog_change(worker->catalog, remove_fs, copy);
     if (err == 0)
         LOG_INFO("file system deleted", "fs=%s", id);
     return err == -ENOENT ? 0 : err;
@@ -395,26 +393,96 @@ static void sample_all(struct worker *worker)
     }
 }
 
-/* The first job that may run now, taken off the list, or NULL. */
-static struct job *next_job_locked(struct lane *lane, uint64_t now_ms) REQUIRES(lane->lock)
+/* Jobs that are taken off the list at once. */
+struct batch {
+    const struct lane *lane;
+    size_t count;
+    struct job *jobs[TOGETHER_MAX];
+};
+
+static int move_point_on(struct catalog_change *change, const struct lane *lane, const char *id)
 {
-    LIST_FOR_EACH(node, &lane->jobs)
-    {
-        struct job *job = LIST_ENTRY(node, struct job, link);
-        if (job->not_before_ms <= now_ms) {
-            list_remove(&job->link);
-            return job;
-        }
-    }
-    return NULL;
+    const struct catalog_access_point *point =
+        catalog_access_point_get(catalog_changing(change), id);
+    bool is_here = point != NULL && is_passing(point->state) && lane_for(point->state) == lane->id;
+    catalog_access_point_put(point);
+    if (!is_here)
+        return 0;
+    if (lane->id == LANE_DELETE)
+        return catalog_remove_access_point(change, id);
+    struct catalog_access_point *edited;
+    int err = catalog_edit_access_point(change, id, &edited);
+    if (err == 0)
+        edited->state = CATALOG_AVAILABLE;
+    return err;
 }
 
-/* Waits for a job, at most a short while; then others are due. NULL: none came; *out_stop: the lane ends. */
-static struct job *wait_for_job(struct lane *lane, bool *out_stop, bool *out_look_at_all)
+static int move_target_on(struct catalog_change *change, const char *id)
 {
+    const struct catalog_mount_target *target =
+        catalog_mount_target_get(catalog_changing(change), id);
+    bool is_here = target != NULL && target->state == CATALOG_CREATING;
+    catalog_mount_target_put(target);
+    if (!is_here)
+        return 0;
+    struct catalog_mount_target *edited;
+    int err = catalog_edit_mount_target(change, id, &edited);
+    if (err == 0)
+        edited->state = CATALOG_AVAILABLE;
+    return err;
+}
+
+static bool comes_again(const struct batch *batch, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(batch->jobs[k]->id, batch->jobs[i]->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Makes the transitions that need nothing but the record. */
+static int move_together(struct catalog_change *change, void *context)
+{
+    const struct batch *batch = context;
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < batch->count; i++) {
+        const struct job *job = batch->jobs[i];
+        if (comes_again(batch, i)) /* a change has each record once */
+            continue;
+        if (job->kind == WORKER_ACCESS_POINT)
+            err = move_point_on(change, batch->lane, job->id);
+        else if (job->kind == WORKER_MOUNT_TARGET)
+            err = move_target_on(change, job->id);
+    }
+    return err;
+}
+
+static void take_ready_locked(struct lane *lane, uint64_t now_ms, struct batch *batch)
+    REQUIRES(lane->lock)
+{
+    LIST_FOR_EACH_SAFE(node, &lane->jobs)
+    {
+        struct job *job = LIST_ENTRY(node, struct job, link);
+        if (batch->count == TOGETHER_MAX)
+            break;
+        if (job->not_before_ms <= now_ms) {
+            list_remove(&job->link);
+            batch->jobs[batch->count++] = job;
+        }
+    }
+}
+
+/* Waits for jobs, at most a short while; then others are due. None may have come; *out_stop: the lane ends. */
+static void wait_for_jobs(
+    struct lane *lane, struct batch *batch, bool *out_stop, bool *out_look_at_all)
+{
+    batch->lane = lane;
+    batch->count = 0;
     mutex_lock(&lane->lock);
-    struct job *job = lane->stopping ? NULL : next_job_locked(lane, clock_coarse_ms());
-    if (job == NULL && !lane->stopping) {
+    if (!lane->stopping)
+        take_ready_locked(lane, clock_coarse_ms(), batch);
+    if (batch->count == 0 && !lane->stopping) {
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail for this clock */
         until.tv_nsec += RETRY_MS_MIN * 1000000L;
@@ -431,7 +499,6 @@ static struct job *wait_for_job(struct lane *lane, bool *out_stop, bool *out_loo
     *out_look_at_all = lane->look_at_all;
     lane->look_at_all = false;
     mutex_unlock(&lane->lock);
-    return job;
 }
 
 static void run_or_retry(struct lane *lane, struct job *job)
@@ -447,6 +514,20 @@ static void run_or_retry(struct lane *lane, struct job *job)
     mutex_unlock(&lane->lock);
 }
 
+/* What needs only the records is done by one change, which needs one sync, however many are waiting. What is left over,
+ * also when that change fails, each job does by itself. */
+static void run_batch(struct lane *lane, struct batch *batch)
+{
+    if (batch->count > 1) {
+        int err = catalog_change(lane->worker->catalog, move_together, batch);
+        if (err < 0)
+            LOG_WARN("life cycle steps failed together; they are tried one by one", "error=\"%s\"",
+                strerrordesc_np(-err));
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        run_or_retry(lane, batch->jobs[i]);
+}
+
 static void *lane_main(void *context)
 {
     struct lane *lane = context;
@@ -454,9 +535,9 @@ static void *lane_main(void *context)
     bool stop = false;
     while (!stop) {
         bool all;
-        struct job *job = wait_for_job(lane, &stop, &all);
-        if (job != NULL)
-            run_or_retry(lane, job);
+        struct batch batch;
+        wait_for_jobs(lane, &batch, &stop, &all);
+        run_batch(lane, &batch);
         if (all)
             look_at_all(lane->worker);
         if (lane->id == LANE_QUICK && clock_coarse_ms() >= sample_at_ms) {

@@ -513,6 +513,105 @@ static void readers_see_whole_records_while_changes_run(void **state)
     assert_true(reader.reads > 0);
 }
 
+/* ---- many changes at once ------------------------------------------------------------------------------ */
+
+#define CALLERS       8
+#define CALLER_TOKENS 60
+
+struct caller {
+    struct catalog *catalog;
+    unsigned number;
+    unsigned token;
+    unsigned won;
+};
+
+/* Adds a file system unless its token is used: what the API does, and all callers use the same tokens. */
+static int add_unless_used(struct catalog_change *change, void *context)
+{
+    const struct caller *caller = context;
+    char token[32];
+    (void)snprintf(token, sizeof token, "token-%u", caller->token);
+    const struct catalog_fs *existing = catalog_fs_get_by_token(catalog_changing(change), token);
+    catalog_fs_put(existing);
+    if (existing != NULL)
+        return -EEXIST;
+    struct catalog_fs *fs;
+    int err = catalog_add_fs(change, &fs);
+    if (err < 0)
+        return err;
+    (void)snprintf(fs->id, sizeof fs->id, "fs-%u-%u", caller->number, caller->token);
+    return text_copy(fs->creation_token, sizeof fs->creation_token, token);
+}
+
+static void *add_all_tokens(void *context)
+{
+    struct caller *caller = context;
+    for (caller->token = 0; caller->token < CALLER_TOKENS; caller->token++) {
+        char token[32];
+        int err = catalog_change(caller->catalog, add_unless_used, caller);
+        assert_true(err == 0 || err == -EEXIST);
+        caller->won += err == 0;
+        /* Whoever it was that added it: after either answer it is there to be seen. */
+        (void)snprintf(token, sizeof token, "token-%u", caller->token);
+        const struct catalog_fs *fs = catalog_fs_get_by_token(caller->catalog, token);
+        assert_non_null(fs);
+        catalog_fs_put(fs);
+    }
+    return NULL;
+}
+
+static void run_callers(
+    struct fixture *f, void *(*work)(void *context), struct caller callers[CALLERS])
+{
+    pthread_t threads[CALLERS];
+    for (unsigned i = 0; i < CALLERS; i++) {
+        callers[i].catalog = f->catalog;
+        callers[i].number = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &callers[i]), 0);
+    }
+    for (unsigned i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static void changes_that_share_a_write_see_each_other(void **state)
+{
+    struct fixture *f = *state;
+    struct caller callers[CALLERS] = { 0 };
+    unsigned won = 0;
+    run_callers(f, add_all_tokens, callers);
+    for (unsigned i = 0; i < CALLERS; i++)
+        won += callers[i].won;
+    assert_int_equal(won, CALLER_TOKENS);
+    assert_int_equal(catalog_fs_count(f->catalog), CALLER_TOKENS);
+    reopen(f);
+    assert_int_equal(catalog_fs_count(f->catalog), CALLER_TOKENS);
+}
+
+static void *fail_to_add(void *context)
+{
+    struct caller *caller = context;
+    for (caller->token = 0; caller->token < CALLER_TOKENS; caller->token++) {
+        int err = catalog_change(caller->catalog, add_unless_used, caller);
+        assert_true(err == -EIO || err == -EROFS);
+    }
+    return NULL;
+}
+
+static void a_failed_write_fails_all_changes_that_share_it(void **state)
+{
+    struct fixture *f = *state;
+    struct caller callers[CALLERS] = { 0 };
+    struct rlimit before;
+    add_fs(f, "fs-1", "1", CATALOG_AVAILABLE);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit none = { .rlim_cur = 0, .rlim_max = before.rlim_max };
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    run_callers(f, fail_to_add, callers);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(catalog_fs_count(f->catalog), 1); /* nothing is shown that is not durable */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +636,9 @@ int main(void)
             a_failed_write_stops_all_changes_but_not_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(
             readers_see_whole_records_while_changes_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(changes_that_share_a_write_see_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_failed_write_fails_all_changes_that_share_it, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

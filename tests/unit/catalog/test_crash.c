@@ -1,10 +1,11 @@
 /*
  * tests/unit/catalog/test_crash.c - a killed process loses nothing that it was told is durable.
  *
- * A child changes two records in each change and reports each one done through a pipe; it is killed
- * at a random moment, many times over. After each death both records must agree, and stand at the
- * last reported change or at the one that ran when it died.
+ * The threads of a child change two records in each change, each thread its own two, and report each one done through a
+ * pipe; the child is killed at a random moment, many times over. After each death the two records of a thread must agree,
+ * and stand at its last reported change or at the one that ran when it died. Their changes share writes.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,7 +27,14 @@
 #define CAN_FORK true
 #endif
 
-#define ROUNDS 12
+#define ROUNDS  12
+#define THREADS 4
+
+/* One step of a thread: both its records get the value. Also what goes through the pipe. */
+struct step {
+    unsigned thread;
+    uint64_t value;
+};
 
 static char directory[] = "/tmp/shoal-crash-XXXXXX";
 static char path[64];
@@ -43,17 +51,21 @@ static struct catalog *open_catalog(void)
     return catalog;
 }
 
-static int make_two(struct catalog_change *change, void *context)
+static void id_of(unsigned thread, unsigned half, char out_id[CATALOG_ID_SIZE])
+{
+    (void)snprintf(out_id, CATALOG_ID_SIZE, "fs-%u-%u", thread, half);
+}
+
+static int make_all(struct catalog_change *change, void *context)
 {
     (void)context;
-    static const char *const ids[] = { "fs-1", "fs-2" };
-    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+    for (unsigned i = 0; i < 2 * THREADS; i++) {
         struct catalog_fs *fs;
         int err = catalog_add_fs(change, &fs);
-        if (err == 0)
-            err = text_copy(fs->id, sizeof fs->id, ids[i]);
-        if (err == 0)
-            err = text_copy(fs->creation_token, sizeof fs->creation_token, ids[i]);
+        if (err < 0)
+            return err;
+        id_of(i / 2, i % 2, fs->id);
+        err = text_copy(fs->creation_token, sizeof fs->creation_token, fs->id);
         if (err < 0)
             return err;
     }
@@ -62,58 +74,89 @@ static int make_two(struct catalog_change *change, void *context)
 
 static int set_two(struct catalog_change *change, void *context)
 {
-    const uint64_t *value = context;
-    struct catalog_fs *first;
-    struct catalog_fs *second;
-    int err = catalog_edit_fs(change, "fs-1", &first);
-    if (err == 0)
-        err = catalog_edit_fs(change, "fs-2", &second);
-    if (err < 0)
-        return err;
-    first->size_bytes = *value;
-    second->size_bytes = *value;
-    return 0;
+    const struct step *step = context;
+    int err = 0;
+    for (unsigned half = 0; err == 0 && half < 2; half++) {
+        char id[CATALOG_ID_SIZE];
+        struct catalog_fs *fs;
+        id_of(step->thread, half, id);
+        err = catalog_edit_fs(change, id, &fs);
+        if (err == 0)
+            fs->size_bytes = step->value;
+    }
+    return err;
 }
 
-/* The child: counts on from `value` until it is killed. */
-static _Noreturn void count_until_killed(uint64_t value, int report_fd)
+struct counter {
+    struct catalog *catalog;
+    struct step step;
+    int report_fd;
+};
+
+static void *count_on(void *context)
+{
+    struct counter *counter = context;
+    for (;;) {
+        counter->step.value++;
+        if (catalog_change(counter->catalog, set_two, &counter->step) < 0 ||
+            write(counter->report_fd, &counter->step, sizeof counter->step) != sizeof counter->step)
+            _exit(2);
+    }
+    return NULL;
+}
+
+/* The child: its threads count on from `values` until it is killed. */
+static _Noreturn void count_until_killed(const uint64_t values[THREADS], int report_fd)
 {
     struct catalog_options options = { .path = path, .region = "us-east-1", .account_id = "0" };
     char reason[CATALOG_REASON_SIZE];
+    struct counter counters[THREADS];
+    pthread_t threads[THREADS];
     struct catalog *catalog = NULL;
     if (catalog_open(&options, reason, &catalog) < 0)
         _exit(1);
-    for (;;) {
-        value++;
-        if (catalog_change(catalog, set_two, &value) < 0 ||
-            write(report_fd, &value, sizeof value) != sizeof value)
-            _exit(2);
+    for (unsigned i = 0; i < THREADS; i++) {
+        counters[i] = (struct counter){ catalog, { .thread = i, .value = values[i] }, report_fd };
+        if (pthread_create(&threads[i], NULL, count_on, &counters[i]) != 0)
+            _exit(3);
     }
+    for (;;)
+        (void)pause();
 }
 
-/* Runs a child for about `ms`; gives the last change it reported. */
-static uint64_t run_and_kill(uint64_t value, unsigned ms)
+/* Runs a child for about `ms`; brings `values` to the last changes it reported. */
+static void run_and_kill(uint64_t values[THREADS], unsigned ms)
 {
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        count_until_killed(value, pipe_fds[1]);
+        count_until_killed(values, pipe_fds[1]);
     (void)close(pipe_fds[1]);
-    uint64_t reported = value;
-    assert_int_equal(read(pipe_fds[0], &reported, sizeof reported), sizeof reported);
+    struct step step;
+    assert_int_equal(read(pipe_fds[0], &step, sizeof step), sizeof step);
+    values[step.thread] = step.value;
     struct timespec wait = { .tv_nsec = (long)ms * 1000000 };
     (void)nanosleep(&wait, NULL);
     assert_int_equal(kill(child, SIGKILL), 0);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
-    uint64_t next;
-    while (read(pipe_fds[0], &next, sizeof next) == sizeof next)
-        reported = next;
+    while (read(pipe_fds[0], &step, sizeof step) == sizeof step)
+        values[step.thread] = step.value;
     (void)close(pipe_fds[0]);
-    return reported;
+}
+
+static uint64_t value_of(const struct catalog *catalog, unsigned thread, unsigned half)
+{
+    char id[CATALOG_ID_SIZE];
+    id_of(thread, half, id);
+    const struct catalog_fs *fs = catalog_fs_get(catalog, id);
+    assert_non_null(fs);
+    uint64_t value = fs->size_bytes;
+    catalog_fs_put(fs);
+    return value;
 }
 
 static void killing_the_process_loses_no_durable_change(void **state)
@@ -124,19 +167,18 @@ static void killing_the_process_loses_no_durable_change(void **state)
     assert_non_null(mkdtemp(directory));
     (void)snprintf(path, sizeof path, "%s/catalog", directory);
     struct catalog *catalog = open_catalog();
-    assert_int_equal(catalog_change(catalog, make_two, NULL), 0);
+    assert_int_equal(catalog_change(catalog, make_all, NULL), 0);
     catalog_close(catalog); /* RocksDB's threads do not survive fork(): closed before each */
-    uint64_t value = 0;
+    uint64_t values[THREADS] = { 0 };
     for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t reported = run_and_kill(value, 3 + 7 * round);
+        run_and_kill(values, 3 + 7 * round);
         catalog = open_catalog();
-        const struct catalog_fs *first = catalog_fs_get(catalog, "fs-1");
-        const struct catalog_fs *second = catalog_fs_get(catalog, "fs-2");
-        value = first->size_bytes;
-        assert_int_equal(second->size_bytes, value);
-        assert_in_range(value, reported, reported + 1);
-        catalog_fs_put(first);
-        catalog_fs_put(second);
+        for (unsigned i = 0; i < THREADS; i++) {
+            uint64_t value = value_of(catalog, i, 0);
+            assert_int_equal(value_of(catalog, i, 1), value);
+            assert_in_range(value, values[i], values[i] + 1);
+            values[i] = value;
+        }
         catalog_close(catalog);
     }
     assert_int_equal(sys_remove_tree(AT_FDCWD, directory), 0);
