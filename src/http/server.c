@@ -24,7 +24,7 @@
 
 #define HEADER_BYTES_MAX \
     (32u * 1024) /* libmicrohttpd's memory for one connection: request line and headers */
-#define DISCARD_FACTOR   16 /* how many times body_size_max is read off before we hang up */
+#define DISCARD_FACTOR   128 /* how many times body_size_max is read off before we hang up */
 #define REAP_INTERVAL_MS 500
 #define DRAIN_POLL_MS    5
 #define LISTEN_BACKLOG   512
