@@ -397,17 +397,32 @@ static int allow_rules(struct catalog_change *change, void *context)
     return err;
 }
 
-static const struct api_error *allow(struct api_call *call, struct xml *xml, bool is_egress)
+/* No rules yet of the group that the call names; the caller owns the reference. NULL: refused. */
+static struct rules *rules_begin(
+    struct api_call *call, bool is_egress, const struct catalog_net **out_group)
 {
-    struct rules *rules = arena_calloc(&call->arena, 1, sizeof *rules);
     const struct catalog_net *group = ec2_get_group(call);
-    if (group == NULL || rules == NULL) {
+    if (group == NULL)
+        return NULL;
+    struct rules *rules = arena_calloc(&call->arena, 1, sizeof *rules);
+    if (rules == NULL) {
+        (void)api_internal_error(call, -ENOMEM); /* noted in the call */
         catalog_net_put(group);
-        return group == NULL ? call->failure : api_internal_error(call, -ENOMEM);
+        return NULL;
     }
     rules->call = call;
     rules->group_id = group->id;
     rules->is_egress = is_egress;
+    *out_group = group;
+    return rules;
+}
+
+static const struct api_error *allow(struct api_call *call, struct xml *xml, bool is_egress)
+{
+    const struct catalog_net *group;
+    struct rules *rules = rules_begin(call, is_egress, &group);
+    if (rules == NULL)
+        return call->failure;
     const struct api_error *error = take_rules(rules);
     if (error == NULL)
         error = api_change(call, allow_rules, rules);
@@ -469,15 +484,10 @@ static int revoke_rules(struct catalog_change *change, void *context)
 
 static const struct api_error *revoke(struct api_call *call, struct xml *xml, bool is_egress)
 {
-    struct rules *rules = arena_calloc(&call->arena, 1, sizeof *rules);
-    const struct catalog_net *group = ec2_get_group(call);
-    if (group == NULL || rules == NULL) {
-        catalog_net_put(group);
-        return group == NULL ? call->failure : api_internal_error(call, -ENOMEM);
-    }
-    rules->call = call;
-    rules->group_id = group->id;
-    rules->is_egress = is_egress;
+    const struct catalog_net *group;
+    struct rules *rules = rules_begin(call, is_egress, &group);
+    if (rules == NULL)
+        return call->failure;
     const struct api_error *error = NULL;
     if (ec2_nth(call, "SecurityGroupRuleId", 1) == NULL)
         error = take_rules(rules);
