@@ -13,6 +13,7 @@
 #include "control/actions.h"
 #include "control/file_systems.h"
 #include "control/input.h"
+#include "control/kms.h"
 #include "control/worker.h"
 
 #define PAGE_SIZE 64
@@ -24,7 +25,8 @@ struct replicate {
     char source_id[CATALOG_ID_SIZE];
     char destination_id[CATALOG_ID_SIZE]; /* of a new one, or of one that is there */
     bool is_new;
-    const struct catalog_zone *zone; /* of a new One Zone file system */
+    const struct catalog_zone *zone;    /* of a new One Zone file system */
+    char kms_key[CATALOG_KMS_KEY_SIZE]; /* of a new one, which is always encrypted */
     const char *role_arn;
 };
 
@@ -74,7 +76,7 @@ static const struct api_error *take_place(
     if (replicate->is_new && region == NULL && zone == NULL)
         return api_fail(call, API_BAD_REQUEST,
             "A destination needs a Region, an AvailabilityZoneName or a FileSystemId.");
-    return NULL;
+    return replicate->is_new ? kms_key_for_file_system(call, key, replicate->kms_key) : NULL;
 }
 
 static const struct api_error *take_destination(struct api_call *call, struct replicate *replicate)
@@ -137,6 +139,10 @@ static int stage_destination(struct catalog_change *change, const struct replica
                 "The replication overwrite protection of file system '%s' is ENABLED: disable it "
                 "first, if what it holds may be replaced.",
                 replicate->destination_id);
+        if (err == 0 && source->kms_key[0] != '\0' && (*out_fs)->kms_key[0] == '\0')
+            return api_refuse(call, API_CONFLICT,
+                "File system '%s' is encrypted, so its destination must be, too: '%s' is not.",
+                source->id, replicate->destination_id);
         return err;
     }
     err = file_systems_check_quota(call);
@@ -147,6 +153,7 @@ static int stage_destination(struct catalog_change *change, const struct replica
     struct catalog_fs *fs = *out_fs;
     file_systems_init(fs, replicate->destination_id, call->now_ms);
     (void)snprintf(fs->creation_token, sizeof fs->creation_token, "destination-%s", fs->id);
+    memcpy(fs->kms_key, replicate->kms_key, sizeof fs->kms_key);
     fs->performance = replicate->zone != NULL ? CATALOG_GENERAL_PURPOSE : source->performance;
     fs->throughput =
         fs->performance == CATALOG_GENERAL_PURPOSE ? CATALOG_ELASTIC : CATALOG_BURSTING;

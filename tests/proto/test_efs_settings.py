@@ -171,6 +171,8 @@ def test_a_replication_makes_its_destination_and_says_that_nothing_is_copied(con
     assert replication(efs, destination)["SourceFileSystemId"] == source, "found from either side"
     assert describe(efs, destination)["LifeCycleState"] == "available"
     assert describe(efs, destination)["ThroughputMode"] == "elastic"
+    assert describe(efs, destination)["Encrypted"] is True, "EFS: always, also when the source is not"
+    assert describe(efs, destination)["KmsKeyId"].startswith("arn:aws:kms:")
     assert (protection(control, source), protection(control, destination)) == ("ENABLED", "REPLICATING")
     for file_system_id in (source, destination):
         assert protect(control, file_system_id, "DISABLED") == (409, "ReplicationAlreadyExists")
@@ -195,6 +197,26 @@ def test_an_existing_destination_must_be_unprotected(control, efs):
     wait_until(lambda: is_over(efs, source), 10, "deleted")
     remove(efs, source)
     remove(efs, destination)
+
+
+def test_an_encrypted_source_has_an_encrypted_destination(control, efs):
+    key = control.client("kms").create_key()["KeyMetadata"]["Arn"]
+    source, plain = make(efs, Encrypted=True), make(efs)
+    assert protect(control, plain, "DISABLED") == (200, None)
+    body = json.dumps({"Destinations": [{"FileSystemId": plain}]}).encode()
+    path = f"/2015-02-01/file-systems/{source}/replication-configuration"
+    assert signed_call(control, "POST", path, body)[:2] == (409, "ConflictException")
+    made = efs.create_replication_configuration(SourceFileSystemId=source,
+                                                Destinations=[{"Region": REGION, "KmsKeyId": key}])
+    destination = made["Destinations"][0]["FileSystemId"]
+    assert describe(efs, destination)["KmsKeyId"] == key
+    wait_until(lambda: describe(efs, destination)["LifeCycleState"] == "available", 10, "made")
+    assert code_of(efs.create_replication_configuration, SourceFileSystemId=plain, Destinations=[
+        {"Region": REGION, "KmsKeyId": "alias/nobodys"}]) == ("BadRequest", 400)
+    efs.delete_replication_configuration(SourceFileSystemId=source)
+    wait_until(lambda: is_over(efs, source), 10, "deleted")
+    for file_system_id in (source, destination, plain):
+        remove(efs, file_system_id)
 
 
 @pytest.mark.parametrize(("destinations", "expected"), [
