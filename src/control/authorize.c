@@ -3,6 +3,7 @@
  */
 #include "control/authorize.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,21 @@
 #define MEMBER_MAX    50 /* of a list in a form, that counts here */
 #define PARAMETER_MAX 64
 
+bool authorize_is_from_here(const struct sockaddr_storage *peer)
+{
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    memcpy(&in, peer, sizeof in);
+    memcpy(&in6, peer, sizeof in6);
+    if (peer->ss_family == AF_INET)
+        return (ntohl(in.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    if (peer->ss_family != AF_INET6)
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+        return in6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET;
+    return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+}
+
 int authorize_context(struct api_call *call, bool with_peer, struct auth_context **out_context)
 {
     struct auth_context *context = arena_alloc(&call->arena, sizeof *context);
@@ -18,6 +34,7 @@ int authorize_context(struct api_call *call, bool with_peer, struct auth_context
         return -ENOMEM;
     const struct auth_environment environment = {
         .peer = with_peer ? call->peer : NULL,
+        .is_secure = !with_peer || authorize_is_from_here(call->peer),
         .now_ms = call->now_ms,
         .region = catalog_region(call->context->catalog),
     };

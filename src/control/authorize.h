@@ -28,7 +28,10 @@ MUST_CHECK const struct api_error *authorize_query(
 MUST_CHECK const struct api_error *authorize_json(
     struct api_call *call, const struct service *service, const char *iam_action);
 
-/* The keys of this call; `with_peer`: the address counts. Errors: -ENOMEM. */
+/* Whether a call came from this machine, so that it crossed no network in clear: from a program here, or from a proxy here
+ * that ended its TLS. What aws:SecureTransport says of a call. */
+bool authorize_is_from_here(const struct sockaddr_storage *peer);
+/* The keys of this call; `with_peer`: where it comes from counts; else it is asked as from anywhere, over TLS. Errors: -ENOMEM. */
 MUST_CHECK int authorize_context(
     struct api_call *call, bool with_peer, struct auth_context **out_context);
 

@@ -128,7 +128,7 @@ def test_a_denial_wins(ada, file_system):
     ({"StringEquals": {"aws:PrincipalType": "User"}}, True),
     ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, True),
     ({"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, False),
-    ({"Bool": {"aws:SecureTransport": "true"}}, False),
+    ({"Bool": {"aws:SecureTransport": "true"}}, True),  # this machine itself: nothing crosses a network
     ({"StringEquals": {"aws:RequestedRegion": REGION}}, True),
     ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, True),
     ({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, False),

@@ -419,6 +419,18 @@ def test_a_policy_denies_calls_and_does_not_lock_out_by_accident(efs):
     remove(efs, file_system_id)
 
 
+def test_a_policy_that_demands_tls_is_no_lock_out(efs):
+    """The statement of EFS's console ("enforce in-transit encryption"): it is about mounts, and keeps nobody here out."""
+    file_system_id = make(efs)
+    policy = policy_of(file_system_id, {"Effect": "Allow", "Action": "elasticfilesystem:ClientMount"},
+                       {"Effect": "Deny", "Action": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}})
+    efs.put_file_system_policy(FileSystemId=file_system_id, Policy=policy)
+    assert efs.describe_file_system_policy(FileSystemId=file_system_id)["Policy"] == policy
+    efs.put_file_system_policy(FileSystemId=file_system_id, Policy=policy)
+    efs.delete_file_system_policy(FileSystemId=file_system_id)
+    remove(efs, file_system_id)
+
+
 # --- who asks, and how ----------------------------------------------------------------------------
 
 def test_each_wrong_signature_has_its_error(control):

@@ -1,4 +1,5 @@
 /* tests/unit/control/test_parts.c - the parts under the API: paths, queries, XML, metering. */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <cmocka.h>
 
 #include "control/actions.h"
+#include "control/authorize.h"
 #include "control/input.h"
 #include "control/query.h"
 #include "control/render.h"
@@ -121,6 +123,38 @@ static void characters_are_counted_not_bytes(void **state)
     assert_int_equal(input_char_count("\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x9f"), 3);
 }
 
+static struct sockaddr_storage peer_of(const char *text)
+{
+    struct sockaddr_storage peer = { 0 };
+    struct sockaddr_in in = { .sin_family = AF_INET };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+    if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
+        memcpy(&peer, &in, sizeof in);
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, text, &in6.sin6_addr), 1);
+        memcpy(&peer, &in6, sizeof in6);
+    }
+    return peer;
+}
+
+static void a_call_that_crossed_a_network_is_not_secure(void **state)
+{
+    (void)state;
+    static const char *const here[] = { "127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1" };
+    static const char *const there[] = { "10.0.0.1", "128.0.0.1", "0.0.0.0", "::", "fe80::1",
+        "::ffff:10.0.0.1", "::127.0.0.1" };
+    for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
+        const struct sockaddr_storage peer = peer_of(here[i]);
+        assert_true(authorize_is_from_here(&peer));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(there); i++) {
+        const struct sockaddr_storage peer = peer_of(there[i]);
+        assert_false(authorize_is_from_here(&peer));
+    }
+    const struct sockaddr_storage none = { .ss_family = AF_UNIX };
+    assert_false(authorize_is_from_here(&none));
+}
+
 static void each_service_has_its_names_for_refused_keys(void **state)
 {
     static const struct {
@@ -148,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_service_has_its_names_for_refused_keys),
+        cmocka_unit_test(a_call_that_crossed_a_network_is_not_secure),
         cmocka_unit_test(paths_lead_to_their_actions),
         cmocka_unit_test(queries_are_decoded),
         cmocka_unit_test(xml_is_escaped),
