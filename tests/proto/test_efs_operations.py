@@ -154,7 +154,8 @@ def test_each_operation_succeeds_with_the_models_status_and_members(control, efs
         if operation == "DeleteFileSystem":
             wait_until(lambda: not has_replication(efs, world.fs), 10, "no replication")
             for target in efs.describe_mount_targets(FileSystemId=world.fs)["MountTargets"]:
-                efs.delete_mount_target(MountTargetId=target["MountTargetId"])
+                if target["LifeCycleState"] == "available":
+                    efs.delete_mount_target(MountTargetId=target["MountTargetId"])
             wait_until(lambda: not efs.describe_mount_targets(FileSystemId=world.fs)["MountTargets"], 10, "no targets")
         wait_until(lambda: efs.describe_file_systems(FileSystemId=world.fs)["FileSystems"][0]["LifeCycleState"] ==
                    "available", 10, "available")

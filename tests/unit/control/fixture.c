@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "tests/lib/fake_fs.h"
@@ -24,6 +25,10 @@ static int provider_create(void *context, const char *fs_id, const char *key_id)
     /* A file of this name makes a process of its own fail, too. */
     if (faccessat(fixture->dir_fd, "fail-create", F_OK, 0) == 0)
         return -ENOSPC;
+    /* And one of this name makes it wait, and so all that the worker has to do after it. */
+    const struct timespec pause = { .tv_nsec = 5000000 };
+    while (faccessat(fixture->dir_fd, "hang-create", F_OK, 0) == 0)
+        (void)nanosleep(&pause, NULL);
     char path[96];
     (void)snprintf(path, sizeof path, "fs/%s", fs_id);
     return sys_mkdirat(fixture->dir_fd, path, 0700);
