@@ -1,5 +1,5 @@
 /*
- * rpc/conn.c - a connection's life: receive, serve, send, close (room: RPC server).
+ * rpc/conn.c - a connection's life: receive, serve, close (room: RPC server).
  *
  * Threads: the connection's reactor; rpc_conn_ref(), _unref(), _send() and _close() from any.
  */
@@ -13,17 +13,11 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
 
-#define OUT_COPY_BYTES_MAX (8u * 1024)        /* larger replies are sent from where they are */
-#define OUT_PENDING_BYTES  (4u * 1024 * 1024) /* beyond it the client must read first */
-#define OUT_IOVECS         64
-#define FREE_REQUESTS_MAX  256
-#define ARENA_EXTRA_BYTES  (8u * 1024 * 1024)
-#define RECORD_MARK_BYTES  4u
+#define OUT_PENDING_BYTES (4u * 1024 * 1024) /* beyond it the client must read first */
 
 void lane_init(struct lane *lane, struct rpc_server *server, struct reactor *reactor)
 {
@@ -61,13 +55,13 @@ static struct conn *conn_of(struct rpc_conn *rpc)
     return CONTAINER_OF(rpc, struct conn, rpc);
 }
 
-static void conn_ref(struct conn *conn)
+void conn_ref(struct conn *conn)
 {
     atomic_fetch_add_explicit(&conn->refs, 1, memory_order_relaxed);
 }
 
 /* NOLINTBEGIN(clang-analyzer-unix.Malloc): the analyzer does not count references */
-static void conn_unref(struct conn *conn)
+void conn_unref(struct conn *conn)
 {
     if (atomic_fetch_sub_explicit(&conn->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -84,256 +78,6 @@ void rpc_conn_ref(struct rpc_conn *conn)
 void rpc_conn_unref(struct rpc_conn *conn)
 {
     conn_unref(conn_of(conn));
-}
-
-static struct request *request_get(struct lane *lane)
-{
-    struct request *request = lane->free_requests;
-    if (request != NULL) {
-        lane->free_requests = request->next;
-        lane->free_request_count--;
-        return request;
-    }
-    request = calloc(1, sizeof *request);
-    if (request != NULL) {
-        const struct rpc_server_options *options = &lane->server->options;
-        arena_init(&request->arena,
-            options->record_size_max + options->reply_size_max + ARENA_EXTRA_BYTES);
-    }
-    return request;
-}
-
-static void request_put(struct lane *lane, struct request *request)
-{
-    struct conn *conn = request->conn;
-    chunk_unref(lane, request->chunk);
-    arena_reset(&request->arena);
-    if (lane->free_request_count < FREE_REQUESTS_MAX) {
-        request->next = lane->free_requests;
-        lane->free_requests = request;
-        lane->free_request_count++;
-    } else {
-        arena_fini(&request->arena);
-        free(request);
-    }
-    conn_unref(conn);
-}
-
-/* ---- output ---------------------------------------------------------------------------------- */
-
-static void out_release(struct lane *lane, struct out_piece *piece)
-{
-    chunk_unref(lane, piece->chunk);
-    if (piece->request != NULL)
-        request_put(lane, piece->request);
-}
-
-static bool out_add(struct conn *conn, const struct out_piece *piece)
-{
-    if (conn->out_count == conn->out_capacity && conn->out_first > 0) {
-        conn->out_count -= conn->out_first;
-        memmove(conn->out, conn->out + conn->out_first, conn->out_count * sizeof *conn->out);
-        conn->out_first = 0;
-    }
-    if (conn->out_count == conn->out_capacity) {
-        size_t capacity = conn->out_capacity == 0 ? 16 : conn->out_capacity * 2;
-        struct out_piece *grown = realloc(conn->out, capacity * sizeof *grown);
-        if (grown == NULL)
-            return false;
-        conn->out = grown;
-        conn->out_capacity = capacity;
-    }
-    conn->out[conn->out_count++] = *piece;
-    conn->out_bytes += piece->size;
-    return true;
-}
-
-/* Room for `size` bytes (at most OUT_COPY_BYTES_MAX) that are sent after all before them. */
-static uint8_t *out_room(struct conn *conn, size_t size)
-{
-    if (conn->out_count > conn->out_first) {
-        struct out_piece *tail = &conn->out[conn->out_count - 1];
-        if (tail->chunk != NULL && tail->chunk->capacity - tail->chunk->used >= size) {
-            uint8_t *at = tail->chunk->data + tail->chunk->used;
-            tail->chunk->used += size;
-            tail->size += size;
-            conn->out_bytes += size;
-            return at;
-        }
-    }
-    struct rx_chunk *chunk = chunk_get(conn->lane, RX_CHUNK_BYTES);
-    if (chunk == NULL)
-        return NULL;
-    chunk->used = size;
-    const struct out_piece piece = { .data = chunk->data, .size = size, .chunk = chunk };
-    if (!out_add(conn, &piece)) {
-        chunk_unref(conn->lane, chunk);
-        return NULL;
-    }
-    return chunk->data;
-}
-
-static void out_consume(struct conn *conn, size_t sent)
-{
-    conn->out_bytes -= sent;
-    while (sent > 0) {
-        struct out_piece *piece = &conn->out[conn->out_first];
-        if (sent < piece->size) {
-            piece->data += sent;
-            piece->size -= sent;
-            return;
-        }
-        sent -= piece->size;
-        conn->out_first++;
-        out_release(conn->lane, piece);
-    }
-    if (conn->out_first == conn->out_count) {
-        conn->out_first = 0;
-        conn->out_count = 0;
-    }
-}
-
-void conn_flush(struct conn *conn)
-{
-    if (conn->phase == CONN_WAITING || conn->phase == CONN_SHAKING)
-        return; /* sent once the handshake is done */
-    while (!conn->closing && conn->out_first < conn->out_count) {
-        struct iovec iov[OUT_IOVECS];
-        size_t count = min_size(conn->out_count - conn->out_first, OUT_IOVECS);
-        for (size_t i = 0; i < count; i++) {
-            const struct out_piece *piece = &conn->out[conn->out_first + i];
-            /* sendmsg() does not write. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-            iov[i].iov_base = (void *)(uintptr_t)piece->data;
-            iov[i].iov_len = piece->size;
-        }
-        ssize_t n = secure_send(conn, iov, count);
-        if (n >= 0) {
-            out_consume(conn, (size_t)n);
-        } else if (n == -EAGAIN) {
-            reactor_change(conn->lane->reactor, &conn->source, conn->source.events | EPOLLOUT);
-            return;
-        } else if (n != -EINTR) {
-            conn->broken = true;
-            conn_close(conn);
-            return;
-        }
-    }
-    if (!conn->closing && (conn->source.events & EPOLLOUT) != 0)
-        reactor_change(
-            conn->lane->reactor, &conn->source, conn->source.events & ~(uint32_t)EPOLLOUT);
-}
-
-/* Queues a reply whose bytes lie in the request's arena; the request goes when they are sent. */
-static bool out_add_large(struct conn *conn, struct request *request)
-{
-    const struct xdr_encoder *reply = &request->rpc.reply;
-    size_t at = 0;
-    bool ok = true;
-    for (uint32_t i = 0; i < reply->reference_count && ok; i++) {
-        const struct xdr_reference *reference = &reply->references[i];
-        if (reference->at > at)
-            ok = out_add(
-                conn, &(struct out_piece){ .data = reply->data + at, .size = reference->at - at });
-        ok = ok && out_add(conn, &(struct out_piece){ .data = reference->bytes.data,
-                                     .size = reference->bytes.size });
-        at = reference->at;
-    }
-    if (ok && reply->size > at)
-        ok = out_add(
-            conn, &(struct out_piece){ .data = reply->data + at, .size = reply->size - at });
-    if (ok)
-        conn->out[conn->out_count - 1].request = request;
-    return ok; /* else the caller closes the connection, which forgets the pieces */
-}
-
-/* Queues the encoded reply, or closes. Takes the request. */
-static void send_reply(struct conn *conn, struct request *request)
-{
-    struct xdr_encoder *reply = &request->rpc.reply;
-    size_t total = xdr_position(reply);
-    assert(!reply->failed && total > RECORD_MARK_BYTES);
-    store_be32(reply->data, RPC_LAST_FRAGMENT | (uint32_t)(total - RECORD_MARK_BYTES));
-    if (conn->closing) {
-        request_put(conn->lane, request);
-        return;
-    }
-    if (total <= OUT_COPY_BYTES_MAX && reply->reference_count == 0) {
-        uint8_t *room = out_room(conn, total);
-        if (room != NULL)
-            memcpy(room, reply->data, total);
-        else
-            conn_close(conn);
-        request_put(conn->lane, request);
-        return;
-    }
-    if (!out_add_large(conn, request)) {
-        conn_close(conn);
-        request_put(conn->lane, request);
-    }
-}
-
-/* ---- requests -------------------------------------------------------------------------------- */
-
-static void reply_start(struct request *request, bool accepted)
-{
-    struct xdr_encoder *reply = &request->rpc.reply;
-    xdr_encoder_init(reply, &request->arena,
-        request->conn->lane->server->options.reply_size_max + RECORD_MARK_BYTES);
-    uint8_t *mark = xdr_reserve(reply, RECORD_MARK_BYTES);
-    if (mark != NULL)
-        memset(mark, 0, RECORD_MARK_BYTES);
-    if (accepted)
-        rpc_put_accepted(reply, request->rpc.call.xid, RPC_SUCCESS);
-}
-
-/* The answer is not what the program encoded, but this. */
-static void reply_replace(struct request *request, int accept_stat)
-{
-    uint32_t version = request->rpc.program_version;
-    uint32_t xid = request->rpc.call.xid;
-    reply_start(request, false);
-    if (accept_stat == RPC_PROG_MISMATCH)
-        rpc_put_prog_mismatch(&request->rpc.reply, xid, version, version);
-    else
-        rpc_put_accepted(&request->rpc.reply, xid, (enum rpc_accept_stat)accept_stat);
-}
-
-/* Serves one record; false: the connection must be closed. May wait. */
-static bool request_run(struct request *request)
-{
-    struct rpc_request *rpc = &request->rpc;
-    const struct rpc_program *program = &request->conn->lane->server->program;
-    int err = rpc_get_call(&rpc->args, &rpc->call);
-    if (err == -EPROTO || err == -EACCES) {
-        reply_start(request, false);
-        if (err == -EPROTO)
-            rpc_put_rpc_mismatch(&rpc->reply, rpc->call.xid);
-        else
-            rpc_put_auth_error(&rpc->reply, rpc->call.xid, RPC_AUTH_BADCRED);
-        return !rpc->reply.failed;
-    }
-    if (err < 0)
-        return false;
-    enum rpc_auth_flavor flavor = rpc->call.cred.flavor;
-    if (flavor == RPC_AUTH_TLS && secure_is_asked(request->conn, &rpc->call)) {
-        reply_start(request, false);
-        rpc_put_starttls(&rpc->reply, rpc->call.xid);
-        return !rpc->reply.failed && secure_expect(request->conn);
-    }
-    if (flavor != RPC_AUTH_NONE && flavor != RPC_AUTH_SYS) {
-        reply_start(request, false);
-        rpc_put_auth_error(&rpc->reply, rpc->call.xid, RPC_AUTH_BADCRED);
-        return !rpc->reply.failed;
-    }
-    reply_start(request, true);
-    int result = rpc->reply.failed ? RPC_SYSTEM_ERR : program->serve(program->context, rpc);
-    if (result == RPC_SERVER_DROP)
-        return false;
-    if (result == RPC_SUCCESS && rpc->reply.failed)
-        result = RPC_SYSTEM_ERR;
-    if (result != RPC_SUCCESS)
-        reply_replace(request, result);
-    return !rpc->reply.failed;
 }
 
 static void resume_paused(struct lane *lane)
@@ -366,9 +110,9 @@ static void conn_serve(struct conn *conn, struct slice record, struct rx_chunk *
     atomic_fetch_add_explicit(&lane->running, 1, memory_order_relaxed);
     bool ok = request_run(request);
     conn->running--;
-    conn_ref(conn); /* send_reply() gives the request's away */
+    conn_ref(conn); /* out_add_reply() gives the request's away */
     if (ok) {
-        send_reply(conn, request);
+        out_add_reply(conn, request);
     } else {
         request_put(lane, request);
         conn_close(conn);
@@ -486,7 +230,7 @@ static void conn_work(struct reactor_task *task)
     struct conn *conn = CONTAINER_OF(task, struct conn, work);
     conn->work_deferred = false;
     if (conn_parse(conn)) {
-        conn_flush(conn);
+        out_flush(conn);
         if (conn->stalled && conn->out_bytes <= OUT_PENDING_BYTES) {
             conn->stalled = false;
             conn_defer_work(conn);
@@ -531,11 +275,7 @@ void conn_close(struct conn *conn)
     conn->source.fd = -1;
     list_remove(&conn->paused_node);
     record_forget(conn);
-    for (size_t i = conn->out_first; i < conn->out_count; i++)
-        out_release(conn->lane, &conn->out[i]);
-    conn->out_first = 0;
-    conn->out_count = 0;
-    conn->out_bytes = 0;
+    out_forget(conn);
     conn_defer_work(conn); /* tells the program, once nothing runs */
 }
 

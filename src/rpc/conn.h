@@ -16,7 +16,9 @@
 #include "base/list.h"
 #include "rpc/server.h"
 
-#define RX_CHUNK_BYTES (64u * 1024)
+#define RX_CHUNK_BYTES     (64u * 1024)
+#define OUT_COPY_BYTES_MAX (8u * 1024) /* larger replies are sent from where they are */
+#define RECORD_MARK_BYTES  4u
 
 /* Received bytes, shared by the requests whose records lie in it. */
 struct rx_chunk {
@@ -144,10 +146,31 @@ bool conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer, 
 void conn_close(struct conn *conn);
 /* Whether replies may not have reached the client, or never will; on the lane's thread. */
 bool conn_may_lose(struct conn *conn);
-/* Sends what is queued, as far as the socket takes it. */
-void conn_flush(struct conn *conn);
+/* A reference more, or one less. */
+void conn_ref(struct conn *conn);
+void conn_unref(struct conn *conn);
 /* Lets the work task run at the end of this round. */
 void conn_defer_work(struct conn *conn);
+
+/* rpc/output.c: the queue of what is to be sent. */
+
+/* Room for `size` bytes (at most OUT_COPY_BYTES_MAX) that are sent after all before them. NULL: no memory. */
+MUST_CHECK uint8_t *out_room(struct conn *conn, size_t size);
+/* Queues the encoded reply, or closes. Takes the request. */
+void out_add_reply(struct conn *conn, struct request *request);
+/* Sends what is queued, as far as the socket takes it. May close the connection. */
+void out_flush(struct conn *conn);
+/* Drops what is queued. */
+void out_forget(struct conn *conn);
+
+/* rpc/request.c */
+
+/* A request without a connection or a record yet; NULL: no memory. */
+MUST_CHECK struct request *request_get(struct lane *lane);
+/* Gives it back, with its references. */
+void request_put(struct lane *lane, struct request *request);
+/* Serves its record into its reply. False: the connection must be closed. May wait. */
+MUST_CHECK bool request_run(struct request *request);
 
 /* rpc/record.c: cuts what was received into records, receives. */
 enum record_result { RECORD_NONE, RECORD_READY, RECORD_BAD };

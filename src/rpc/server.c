@@ -307,7 +307,7 @@ static void close_all(struct lane *lane, void *argument)
     LIST_FOR_EACH_SAFE(node, &lane->conns)
     {
         struct conn *conn = LIST_ENTRY(node, struct conn, node);
-        conn_flush(conn);
+        out_flush(conn);
         conn_close(conn);
     }
 }
