@@ -279,6 +279,8 @@ int noun_fs_update(struct noun_call *call)
         status = noun_fs_id(call, call->argv[1], id);
     if (status == CLI_OK && (throughput != NULL || mibps != NULL))
         status = update_throughput(call, id, throughput, mibps);
+    if (status == CLI_OK && (throughput != NULL || mibps != NULL))
+        status = noun_wait(call, "The file system", id, fs_is_available); /* it was `updating` */
     if (status == CLI_OK && protection != NULL)
         status = update_protection(call, id, protection);
     if (status == CLI_OK)
