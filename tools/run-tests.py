@@ -29,6 +29,7 @@ OPTIONS = {
 }
 FUZZ_SECONDS = 60  # of each target
 FUZZ_SEED = 1  # the same inputs each time: what is tested here is the change. `make fuzz` looks for new ones.
+PROTOCOL_WORKERS = 2  # they wait more than they compute; each module has a server of its own
 BUILD_DIRS = {"asan": "build-asan", "tsan": "build-tsan", "clang": "build-clang", "release": "build"}
 
 
@@ -143,7 +144,13 @@ def data_tests(totals):
         pytests(["tests/data"], "asan", 300, totals, python)
 
 
-def pytests(paths, kind, timeout_s, totals, python=PYTHON):
+def parallel(python, workers):
+    """What tells pytest to run modules side by side, if it can."""
+    can = subprocess.run([python, "-c", "import xdist"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return ["-n", str(workers), "--dist", "loadfile"] if can and workers > 1 else []
+
+
+def pytests(paths, kind, timeout_s, totals, python=PYTHON, workers=1):
     """One run of pytest over `paths`, against the programs of a build."""
     paths = [path for path in paths if list((ROOT / path).glob("**/test_*.py"))]
     if not paths:
@@ -152,7 +159,7 @@ def pytests(paths, kind, timeout_s, totals, python=PYTHON):
     report.unlink(missing_ok=True)
     env = {"SHOAL_BUILD": str(ROOT / BUILD_DIRS[kind]), "PYTHONDONTWRITEBYTECODE": "1"}
     status = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfEs",
-                  f"--junitxml={report}", *paths], timeout_s, env)
+                  f"--junitxml={report}", *parallel(python, workers), *paths], timeout_s, env)
     if not report.exists():
         totals.add(0, [f"pytest {' '.join(paths)}: status {status}"])
         return
@@ -200,13 +207,13 @@ def step(name, function, *arguments):
 def check(totals):
     if step("build with ASan and UBSan", build, "asan", totals):
         step("unit, simulation and checkers", meson_tests, "asan", ["unit", "sim", "tidy"], totals)
-        step("protocol tests", pytests, ["tests/proto"], "asan", 1200, totals)
+        step("protocol tests", pytests, ["tests/proto"], "asan", 1200, totals, PYTHON, PROTOCOL_WORKERS)
 
 
 def check_tsan(totals):
     if step("build with TSan", build, "tsan", totals):
         step("unit and simulation", meson_tests, "tsan", ["unit", "sim"], totals)
-        step("protocol tests", pytests, ["tests/proto"], "tsan", 1200, totals)
+        step("protocol tests", pytests, ["tests/proto"], "tsan", 2400, totals, PYTHON, PROTOCOL_WORKERS)
 
 
 def test(totals):

@@ -12,7 +12,7 @@ if [ "$(uname -m)" = x86_64 ]; then build_packages+=(libipsec-mb-dev); fi
 # For `make run`, beyond what the libraries above bring along.
 run_packages=(diffutils findutils)
 # For `make check` and `make test`: tools, then the clients of the end-to-end tests.
-test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3-pytest shellcheck
+test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev python3-pytest python3-pytest-xdist shellcheck
   python3-boto3 python3-venv awscli user-mode-linux busybox-static nfs-common iproute2 socat util-linux
   git make dpkg-dev docker-compose python3-yaml bind9-dnsutils dnsmasq-base unbound fish zsh sqlite3 fio strace curl procps xz-utils postgresql pgbouncer openssl stunnel4)
 # For `make deb`.
