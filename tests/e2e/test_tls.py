@@ -52,10 +52,11 @@ class World:
         self.efs.put_file_system_policy(FileSystemId=self.fs, Policy=policy)
 
     def access_point(self, name, uid):
-        return self.efs.create_access_point(
+        made = self.efs.create_access_point(
             FileSystemId=self.fs, ClientToken=name, PosixUser={"Uid": uid, "Gid": uid},
             RootDirectory={"Path": f"/home/{name}",
-                           "CreationInfo": {"OwnerUid": uid, "OwnerGid": uid, "Permissions": "0700"}})["AccessPointId"]
+                           "CreationInfo": {"OwnerUid": uid, "OwnerGid": uid, "Permissions": "0700"}})
+        return self.server.access_point_ready(made["AccessPointId"])
 
 
 @pytest.fixture

@@ -167,6 +167,15 @@ class Server:
             [str(find_program("shoal")), *map(str, arguments)], env=self.env, check=check,
             timeout=timeout_s, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
+    def access_point_ready(self, access_point_id):
+        """Waits until the access point may be used: it is `creating` at first, as at EFS. Returns its id."""
+        def is_available():
+            path = f"/access-points?AccessPointId={access_point_id}"
+            found = json.loads(self.shoal("api", "--data", self.data_dir, "GET", path).stdout)
+            return found["AccessPoints"][0]["LifeCycleState"] == "available"
+        wait_until(is_available, START_TIMEOUT_S, "the access point is available")
+        return access_point_id
+
     def up(self):
         """`shoal up --json`: returns its contract. Works beside a daemon started by start(), too."""
         done = self.shoal("up", *self.common_options(), "--json", check=False)

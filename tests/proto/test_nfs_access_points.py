@@ -22,7 +22,7 @@ class Api:
 
     def access_point(self, **fields):
         made = self.call("POST", "/access-points", {"FileSystemId": self.fs, "ClientToken": os.urandom(8).hex(), **fields})
-        return made["AccessPointId"].encode()
+        return self.server.access_point_ready(made["AccessPointId"]).encode()
 
 
 def user(uid, gid, *groups):

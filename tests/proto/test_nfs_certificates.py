@@ -44,7 +44,7 @@ class Place:
     def access_point(self, fs=None, **fields):
         made = self.call("POST", "/access-points",
                          {"FileSystemId": fs or self.fs, "ClientToken": os.urandom(8).hex(), **fields})
-        return made["AccessPointId"]
+        return self.server.access_point_ready(made["AccessPointId"])
 
     def conn(self, address=None, fs_id=None, **certificate):
         """A connection that shows a certificate for the file system, or as it is told."""
