@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "base/clock.h"
@@ -17,12 +18,20 @@
 #define NAME_SIZE 64
 #define STEP_SIZE sizeof(((struct health_result *)NULL)->step)
 
+/* What a probe that was killed has left behind is removed by a later one. */
+#define NAME_PREFIX  ".shoal-health-"
+#define STALE_S      600   /* longer than any probe may take, but for limits that nobody sets */
+#define LOOKED_MAX   4096u /* entries of the directory, so that a large one costs no time */
+#define LEFTOVER_MAX 64u
+#define NAME_RANDOM  16u /* hexadecimal digits at the end of a name */
+
 /* What the child works with. */
 struct probe {
     struct health_result *result;
     const struct health_request *request;
     int dir_fd;
     char name[NAME_SIZE];
+    int64_t made_s; /* when the server says that the file was made; 0: it was not */
     uint8_t *written;
     uint8_t *read;
 };
@@ -32,8 +41,48 @@ static void at_step(struct probe *probe, const char *step)
     (void)text_copy(probe->result->step, STEP_SIZE, step); /* all are shorter */
 }
 
+/* Whether a probe gave this name: the prefix, a pid, '-', random digits. */
+static bool is_probe_name(const char *name)
+{
+    size_t prefix = sizeof NAME_PREFIX - 1;
+    if (strncmp(name, NAME_PREFIX, prefix) != 0)
+        return false;
+    size_t pid = strspn(name + prefix, "0123456789");
+    const char *rest = name + prefix + pid;
+    return pid > 0 && rest[0] == '-' && strspn(rest + 1, "0123456789abcdef") == NAME_RANDOM &&
+           rest[1 + NAME_RANDOM] == '\0';
+}
+
+/* Removes probe files that are so old that whoever made them is gone. By the server's clock on both sides. What cannot be
+ * removed stays: this directory works all the same. */
+static void remove_leftovers(const struct probe *probe)
+{
+    unsigned removed = 0;
+    int fd = sys_openat(probe->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0)
+            (void)close(fd); /* opened for reading */
+        return;
+    }
+    for (unsigned looked = 0; looked < LOOKED_MAX && removed < LEFTOVER_MAX; looked++) {
+        struct stat st;
+        const struct dirent *entry = readdir(dir); // NOLINT(concurrency-mt-unsafe): one thread
+        if (entry == NULL)
+            break;
+        if (!is_probe_name(entry->d_name) ||
+            fstatat(probe->dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISREG(st.st_mode) || st.st_mtim.tv_sec + STALE_S > probe->made_s)
+            continue;
+        (void)unlinkat(probe->dir_fd, entry->d_name, 0); /* another user's: not ours to remove */
+        removed++;
+    }
+    (void)closedir(dir); /* opened for reading */
+}
+
 static int write_file(struct probe *probe)
 {
+    struct stat st;
     uint64_t begin_ns = clock_monotonic_ns();
     at_step(probe, "create");
     int fd = sys_openat(probe->dir_fd, probe->name, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -45,6 +94,8 @@ static int write_file(struct probe *probe)
         at_step(probe, "fsync");
         err = sys_fsync(fd);
     }
+    if (err == 0 && fstat(fd, &st) == 0)
+        probe->made_s = st.st_mtim.tv_sec;
     if (close(fd) < 0 && err == 0)
         err = -errno;
     probe->result->write_ns = clock_monotonic_ns() - begin_ns;
@@ -149,13 +200,15 @@ static int probe_work(void *context, void *result)
         return 0;
     }
     random_bytes(probe.written, health->request.size);
-    (void)snprintf(probe.name, sizeof probe.name, ".shoal-health-%d-%016llx", (int)getpid(),
+    (void)snprintf(probe.name, sizeof probe.name, NAME_PREFIX "%d-%016llx", (int)getpid(),
         (unsigned long long)random_u64());
     if (health->request.read_only) {
         probe.result->err = list(&probe);
         probe.result->readable = probe.result->err == 0;
     } else {
         probe.result->err = probe_file(&probe);
+        if (probe.result->err == 0)
+            remove_leftovers(&probe);
     }
     return 0;
 }

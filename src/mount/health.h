@@ -2,7 +2,8 @@
  * mount/health.h - does a directory work: a probe file is written, made durable, read back from the server, removed.
  *
  * All of it in a child with a time limit, so that a mount that hangs is reported and not joined. Of the path the parent
- * knows the words only.
+ * knows the words only. A child that is killed may leave its file, .shoal-health-PID-RANDOM; the next probe that works
+ * removes those that are older than ten minutes.
  */
 #pragma once
 

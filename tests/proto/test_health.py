@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 import shoal_server
@@ -27,6 +28,21 @@ def test_a_directory_that_works_is_healthy_and_left_clean(tmp_path):
     assert done.returncode == 0
     assert " healthy " in done.stdout and "write " in done.stdout and " ms" in done.stdout
     assert shoal("health", "-q", tmp_path).stdout == ""
+
+
+def test_what_a_killed_probe_left_is_removed_by_a_later_one(tmp_path):
+    """Old files with a probe's name only: not a young one, another name, or a directory."""
+    stale = [f".shoal-health-{pid}-{pid:016x}" for pid in (7, 12345)]
+    kept = [".shoal-health-8-0000000000000008", ".shoal-health-notes", ".shoal-health-9-0000000000000009.txt",
+            ".shoal-health--0000000000000010"]
+    for name in [*stale, *kept]:
+        (tmp_path / name).write_text("left")
+    (tmp_path / ".shoal-health-11-0000000000000011").mkdir()
+    for path in tmp_path.iterdir():
+        if path.name != kept[0]:
+            os.utime(path, (time.time() - 3600,) * 2)
+    assert shoal("health", tmp_path).returncode == 0
+    assert set(os.listdir(tmp_path)) == {*kept, ".shoal-health-11-0000000000000011"}
 
 
 def test_one_of_several_that_fails_is_named(tmp_path):
