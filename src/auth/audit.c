@@ -56,20 +56,23 @@ static void time_text(int64_t now_ms, char out_text[TIME_SIZE])
     (void)snprintf(out_text + used, TIME_SIZE - used, ".%03uZ", (unsigned)(now_ms % 1000));
 }
 
-static const char *address_text(
-    const struct sockaddr_storage *address, char buffer[INET6_ADDRSTRLEN])
+void audit_address_text(const struct sockaddr_storage *address, char *out_text)
 {
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
+    const char *text = NULL;
     if (address != NULL && address->ss_family == AF_INET) {
         memcpy(&in, address, sizeof in);
-        return inet_ntop(AF_INET, &in.sin_addr, buffer, INET6_ADDRSTRLEN);
-    }
-    if (address != NULL && address->ss_family == AF_INET6) {
+        text = inet_ntop(AF_INET, &in.sin_addr, out_text, INET6_ADDRSTRLEN);
+    } else if (address != NULL && address->ss_family == AF_INET6) {
         memcpy(&in6, address, sizeof in6);
-        return inet_ntop(AF_INET6, &in6.sin6_addr, buffer, INET6_ADDRSTRLEN);
+        if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+            text = inet_ntop(AF_INET, &in6.sin6_addr.s6_addr[12], out_text, INET6_ADDRSTRLEN);
+        else
+            text = inet_ntop(AF_INET6, &in6.sin6_addr, out_text, INET6_ADDRSTRLEN);
     }
-    return NULL;
+    if (text == NULL)
+        out_text[0] = '\0';
 }
 
 /* Adds a text that is not empty; bytes that are no UTF-8 are left out with the text. */
@@ -137,7 +140,8 @@ void audit_call(struct audit *audit, const struct audit_call *call)
     put_text(object, "request", call->request);
     put_text(object, "principal", call->principal);
     put_text(object, "key", call->key);
-    put_text(object, "source", address_text(call->source, address));
+    audit_address_text(call->source, address);
+    put_text(object, "source", address);
     put_text(object, "service", call->service);
     put_text(object, "action", call->action);
     put_text(object, "resource", call->resource);
@@ -158,7 +162,8 @@ void audit_mount(struct audit *audit, const struct audit_mount *mount)
     time_text(mount->now_ms, time);
     json_t *object = json_pack("{ss ss}", "time", time, "event", "mount");
     put_text(object, "principal", mount->principal != NULL ? mount->principal : "anonymous");
-    put_text(object, "source", address_text(mount->source, address));
+    audit_address_text(mount->source, address);
+    put_text(object, "source", address);
     put_text(object, "file_system", mount->file_system);
     put_text(object, "access_point", mount->access_point);
     json_t *actions = json_array();
@@ -173,6 +178,23 @@ void audit_mount(struct audit *audit, const struct audit_mount *mount)
     put_text(object, "reason", mount->reason);
     if (!mount->may_mount)
         (void)json_object_set_new(object, "denied", json_true());
+    report(audit, object);
+}
+
+void audit_certificate(struct audit *audit, const struct audit_certificate *certificate)
+{
+    char time[TIME_SIZE];
+    char address[INET6_ADDRSTRLEN];
+    if (audit == NULL)
+        return;
+    time_text(certificate->now_ms, time);
+    audit_address_text(certificate->source, address);
+    json_t *object = json_pack("{ss ss}", "time", time, "event", "certificate");
+    put_text(object, "source", address);
+    put_text(object, "file_system", certificate->file_system);
+    put_text(object, "result", "refused");
+    put_text(object, "reason", certificate->reason);
+    (void)json_object_set_new(object, "denied", json_true());
     report(audit, object);
 }
 

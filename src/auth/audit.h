@@ -6,8 +6,8 @@
  * faster than they can be written, the rest is counted, and a line says how many are missing. Secrets are never in it:
  * only what these functions are given. Thread-safe.
  *
- * Members of a line: "time" (ISO 8601, milliseconds), "event" ("api", "mount" or "lost"), and those below that are not
- * empty, under the same names.
+ * Members of a line: "time" (ISO 8601, milliseconds), "event" ("api", "mount", "certificate" or "lost"), and those below that
+ * are not empty, under the same names.
  */
 #pragma once
 
@@ -64,6 +64,21 @@ struct audit_mount {
 
 /* Reports one. `audit` NULL: nothing is kept. Does not wait. */
 void audit_mount(struct audit *audit, const struct audit_mount *mount);
+
+/* A client's certificate that was refused. What it claims is not believed, so only the reason is kept. */
+struct audit_certificate {
+    int64_t now_ms;
+    const char *file_system; /* of the mount target; NULL: the address is none */
+    const char *reason;
+    const struct sockaddr_storage *source;
+};
+
+/* Reports one. `audit` NULL: nothing is kept. Does not wait. */
+void audit_certificate(struct audit *audit, const struct audit_certificate *certificate);
+
+/* An address without its port, an IPv4 one in IPv6's form as IPv4; "" when it is none of these. `out_text` has INET6_ADDRSTRLEN
+ * bytes. */
+void audit_address_text(const struct sockaddr_storage *address, char *out_text);
 
 /* How many lines were written, and how many were lost since the start (queue full, no memory, or the disk failed). */
 struct audit_counts {

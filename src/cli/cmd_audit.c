@@ -107,6 +107,7 @@ static void print_line(const struct question *question, const json_t *line)
     }
     const char *event = text_of(line, "event");
     bool is_mount = strcmp(event, "mount") == 0;
+    bool is_certificate = strcmp(event, "certificate") == 0;
     if (strcmp(event, "lost") == 0) {
         (void)printf("%-24s  (%lld lines were lost here)\n",
             shown(text_of(line, "time"), time, sizeof time),
@@ -118,9 +119,12 @@ static void print_line(const struct question *question, const json_t *line)
         shown(text_of(line, "time"), time, sizeof time),
         shown(text_of(line, "source"), source, sizeof source),
         shown(principal != NULL ? principal : text_of(line, "key"), who, sizeof who),
-        is_mount ? "(mount)" : shown(text_of(line, "action"), what, sizeof what),
+        is_mount         ? "(mount)"
+        : is_certificate ? "(certificate)"
+                         : shown(text_of(line, "action"), what, sizeof what),
         shown(text_of(line, "result"), result, sizeof result),
-        shown(text_of(line, is_mount ? "file_system" : "resource"), where, sizeof where));
+        shown(text_of(line, is_mount || is_certificate ? "file_system" : "resource"), where,
+            sizeof where));
 }
 
 static int read_one(int dir_fd, const char *name, struct question *question, json_t *kept)

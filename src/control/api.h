@@ -33,6 +33,7 @@ struct api_error {
 };
 
 struct key_store;
+struct refusals;
 struct worker;
 
 /* What all calls share. */
@@ -40,6 +41,7 @@ struct api_context {
     struct catalog *catalog;
     struct fs_volumes *volumes;
     struct key_store *keys;
+    struct refusals *refusals;
     struct worker *worker;
 };
 

@@ -428,6 +428,7 @@ int control_server_new(const struct control_options *options, struct control_ser
     server->context.catalog = options->catalog;
     server->context.volumes = options->volumes;
     server->context.keys = options->keys;
+    server->context.refusals = options->refusals;
     int err =
         worker_new(options->catalog, options->volumes, &options->hooks, &server->context.worker);
     if (err < 0) {

@@ -15,10 +15,12 @@
 #include "fs/volumes.h"
 
 struct key_store;
+struct refusals;
 
 struct control_options {
     struct catalog *catalog;         /* borrowed */
     struct audit *audit;             /* borrowed; NULL: no audit log is kept */
+    struct refusals *refusals;       /* borrowed: what the data plane refused */
     struct fs_volumes *volumes;      /* borrowed */
     struct key_store *keys;          /* borrowed */
     struct sockaddr_storage address; /* of the HTTP port; port 0: any, see control_server_port() */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "auth/refusals.h"
 #include "catalog/catalog.h"
 #include "daemon/address.h"
 #include "rpc/server.h"
@@ -15,6 +16,7 @@ struct gate {
     struct rpc_program inner;
     const struct cidr_list *listen; /* borrowed */
     const struct catalog *catalog;  /* borrowed */
+    struct refusals *refusals;      /* borrowed: where they are noted */
     uint64_t checked_generation;    /* of the catalog, when all connections were last looked at */
 };
 

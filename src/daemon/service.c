@@ -14,6 +14,7 @@
 #include "auth/audit.h"
 #include "auth/credentials.h"
 #include "auth/key_store.h"
+#include "auth/refusals.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -39,7 +40,8 @@ struct service {
     struct engine *engine;
     struct fs_volumes *volumes;
     struct catalog *catalog;
-    struct audit *audit;               /* NULL: audit.size is 0 */
+    struct audit *audit; /* NULL: audit.size is 0 */
+    struct refusals *refusals;
     struct audit_counts audit_counted; /* in the metrics already */
     struct nfs_server *nfs;
     struct ca *ca;
@@ -151,6 +153,8 @@ static int start_audit(struct service *service, struct problem *out_problem)
         .size_max_bytes = options->audit_size,
         .file_count = (unsigned)options->audit_files };
     int err = options->audit_size == 0 ? 0 : audit_new(&audit_options, &service->audit);
+    if (err == 0)
+        err = refusals_new(&service->refusals);
     if (err < 0)
         problem_set(out_problem,
             "Cannot open the audit log %s/" AUDIT_DIRECTORY "/" AUDIT_FILE ": %s.",
@@ -243,6 +247,7 @@ static int start_nfs(struct service *service, struct problem *out_problem)
         &(struct nfs_server_options){
             .catalog = service->catalog,
             .audit = service->audit,
+            .refusals = service->refusals,
             .volumes = service->volumes,
             .fh_key = service->dir->fh_key,
             .node_id = service->dir->node_id,
@@ -269,7 +274,8 @@ static int start_nfs(struct service *service, struct problem *out_problem)
     if (err == 0) {
         service->gate = (struct gate){ .inner = nfs_server_program(service->nfs),
             .listen = &options->nfs_listen,
-            .catalog = service->catalog };
+            .catalog = service->catalog,
+            .refusals = service->refusals };
         service->program = gate_program(&service->gate);
         err = rpc_server_new(
             &(struct rpc_server_options){
@@ -319,6 +325,7 @@ static int start_control(struct service *service, struct problem *out_problem)
     struct control_options options = {
         .catalog = service->catalog,
         .audit = service->audit,
+        .refusals = service->refusals,
         .volumes = service->volumes,
         .keys = service->keys,
         .hooks = { .context = service,
@@ -405,6 +412,7 @@ void service_stop(struct service *service, uint64_t wait_ms)
     engine_free(service->engine);
     key_store_close(service->keys);
     audit_free(service->audit); /* what reports to it has ended */
+    refusals_free(service->refusals);
     catalog_close(service->catalog);
     pool_free(service->pool); /* a thread of it may still be waking a reactor */
     for (unsigned i = 0; i < service->reactor_count; i++)

@@ -480,7 +480,7 @@ int volume_open(struct engine *engine, const char *fs_id, struct volume **out_vo
             log_refusal(fs_id, err);
         background_stop(volume);
         teardown(volume);
-        return err == -ENOKEY || err == -EKEYREVOKED ? -EIO : err;
+        return err == -EKEYREVOKED ? -ENOKEY : err;
     }
     background_start(volume);
     LOG_INFO("file system opened", "fs=%s inodes=%" PRIu64 " bytes=%" PRIu64 " recovered=%s", fs_id,

@@ -37,8 +37,8 @@ struct fs_provider {
     /* Makes an empty file system, durable on return. One that exists already is success. `key_id`: it is encrypted,
      * under that key of the keeper; NULL: it is not. */
     int (*create)(void *context, const char *fs_id, const char *key_id);
-    /* Opens it, recovering what a crash left. Errors: -ENOENT, -EBADMSG (damaged), -EPROTO (newer), -EIO (among others:
-     * its key cannot be used). */
+    /* Opens it, recovering what a crash left. Errors: -ENOENT, -EBADMSG (damaged), -EPROTO (newer), -ENOKEY (its key cannot
+     * be used), -EIO. */
     int (*open)(void *context, const char *fs_id, struct fs **out_fs);
     /* Waits for all that runs, makes all durable, frees. */
     void (*close)(void *context, struct fs *fs);

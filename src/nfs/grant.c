@@ -4,6 +4,7 @@
 #include "nfs/grant.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "auth/audit.h"
@@ -135,8 +136,25 @@ static bool grant_is_for(const struct nfs_grant *grant, uint64_t fs_tag, uint64_
     return grant->fs_tag == fs_tag && grant->access_tag == access_tag;
 }
 
+/* Why a connection may not mount, in words that say what the policies were asked. */
+static void note_refusal(struct nfs_conn *conn, const struct nfs_volume *volume,
+    const char *principal, const char *access_point)
+{
+    char reason[REFUSAL_REASON_SIZE];
+    if (conn->is_revoked)
+        (void)snprintf(reason, sizeof reason,
+            "its certificate was refused, or its access key is not good any more");
+    else
+        (void)snprintf(reason, sizeof reason,
+            "the policies do not allow elasticfilesystem:ClientMount to %.120s, %s TLS, through %s",
+            principal != NULL ? principal : "an anonymous client",
+            conn->rpc->is_secure ? "with" : "without",
+            access_point != NULL ? access_point : "no access point");
+    view_note_refusal(volume->server, conn, REFUSED_MOUNT, volume->fs_id, reason);
+}
+
 /* Reports what a connection may do from now on. */
-static void report_grant(const struct nfs_conn *conn, const struct nfs_volume *volume,
+static void report_grant(struct nfs_conn *conn, const struct nfs_volume *volume,
     const struct nfs_grant *grant, const char *access_point)
 {
     struct clock_time now = clock_wall();
@@ -151,6 +169,8 @@ static void report_grant(const struct nfs_conn *conn, const struct nfs_volume *v
             .may_be_root = (grant->rights & NFS_RIGHT_ROOT) != 0,
             .reason = conn->is_revoked ? "the access key is not good any more" : "policies",
             .source = &conn->rpc->peer });
+    if ((grant->rights & NFS_RIGHT_MOUNT) == 0)
+        note_refusal(conn, volume, principal != NULL ? principal->arn : NULL, access_point);
 }
 
 /* Makes the grant anew. */
@@ -288,6 +308,10 @@ enum nfsstat4 nfs_grant_root(struct nfs_conn *conn, const struct nfs_volume *vol
             "fs=%s access_point=%s path=\"%s\" reason=\"%s\"", volume->fs_id, access.id,
             access.root_path,
             err == -ENOTDIR ? "it is no directory" : "it is missing, and there is no CreationInfo");
+        view_note_refusal(volume->server, conn, REFUSED_MOUNT, volume->fs_id,
+            err == -ENOTDIR ? "the access point's root is no directory"
+                            : "the access point's root directory is missing, and it has no "
+                              "CreationInfo to make it with");
         return NFS4ERR_ACCESS;
     }
     if (err < 0)

@@ -170,6 +170,7 @@ static bool conn_secured(void *context, struct rpc_conn *rpc)
     metrics_add(METRIC_NFS_MOUNTS_REFUSED, 0, 1);
     LOG_WARN(
         "a client's certificate was refused", "conn=%" PRIu64 " reason=\"%s\"", rpc->id, reason);
+    view_note_refusal(server, conn, REFUSED_CERTIFICATE, NULL, reason);
     /* Linux tries for ever what is closed, but gives up what is answered. At a mount target a client whose next
      * certificate will be no better gets in, where nothing is allowed to it. */
     return err == -EACCES && view_refuse(server, conn);

@@ -17,8 +17,9 @@
 struct nfs_server;
 
 struct nfs_server_options {
-    struct catalog *catalog; /* borrowed, as all pointers here, for the server's life */
-    struct audit *audit;     /* where decisions about mounts are reported; NULL: nowhere */
+    struct catalog *catalog;   /* borrowed, as all pointers here, for the server's life */
+    struct audit *audit;       /* where decisions about mounts are reported; NULL: nowhere */
+    struct refusals *refusals; /* where those that refuse are noted for doctor; NULL: nowhere */
     struct fs_volumes *volumes;
     struct hash_key fh_key; /* secret; the same in every run, or clients lose their files */
     /* Names this node in the server's identity: unique, the same in every run, up to

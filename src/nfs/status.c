@@ -14,6 +14,7 @@ static const struct {
     { ENOENT, NFS4ERR_NOENT },
     { EIO, NFS4ERR_IO },
     { EBADMSG, NFS4ERR_IO },
+    { ENOKEY, NFS4ERR_IO }, /* an encrypted file system whose key cannot be used */
     { ENXIO, NFS4ERR_NXIO },
     { EACCES, NFS4ERR_ACCESS },
     { EEXIST, NFS4ERR_EXIST },

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "auth/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -220,6 +221,27 @@ static int find_export(
     return catalog_find_export(server->options.catalog, address, out);
 }
 
+void view_note_refusal(struct nfs_server *server, const struct nfs_conn *conn,
+    enum refusal_stage stage, const char *fs_id, const char *reason)
+{
+    struct clock_time now = clock_wall();
+    struct catalog_export export;
+    struct refusal_note note = { .now_ms = now.seconds * 1000 + now.nanoseconds / 1000000,
+        .stage = stage,
+        .source = &conn->rpc->peer,
+        .target = &conn->rpc->local,
+        .file_system = fs_id,
+        .reason = reason };
+    if (fs_id == NULL && find_export(server, conn->rpc, &export) == 0)
+        note.file_system = export.fs_id;
+    refusals_note(server->options.refusals, &note);
+    if (stage == REFUSED_CERTIFICATE)
+        audit_certificate(server->options.audit, &(struct audit_certificate){ .now_ms = note.now_ms,
+                                                     .file_system = note.file_system,
+                                                     .reason = reason,
+                                                     .source = note.source });
+}
+
 int view_check_identity(
     const struct nfs_server *server, const struct nfs_conn *conn, char reason[MOUNT_REASON_SIZE])
 {
@@ -350,6 +372,23 @@ static void bind_volume(struct nfs_conn *conn, struct nfs_volume *volume, struct
         conn->access_tag = catalog_access_tag(conn->identity->access_point_id);
 }
 
+/* A mount that fails because its file system cannot be opened. */
+static void note_unopened(
+    struct nfs_server *server, const struct nfs_conn *conn, const char *fs_id, int err)
+{
+    char reason[REFUSAL_REASON_SIZE];
+    if (err == 0 || err == -ENOENT || err == -ESTALE)
+        return;
+    if (err == -ENOKEY || err == -EKEYREVOKED)
+        (void)snprintf(reason, sizeof reason,
+            "the key that encrypts the file system cannot be used: it is disabled, to be deleted, "
+            "or the master key is not that which wrapped it");
+    else
+        (void)snprintf(
+            reason, sizeof reason, "the file system cannot be opened: %s", strerrordesc_np(-err));
+    view_note_refusal(server, conn, REFUSED_MOUNT, fs_id, reason);
+}
+
 int view_bind(struct nfs_server *server, struct nfs_conn *conn)
 {
     uint64_t generation = catalog_generation(server->options.catalog);
@@ -360,9 +399,10 @@ int view_bind(struct nfs_server *server, struct nfs_conn *conn)
     char fs_id[FS_ID_SIZE];
     bool at_target;
     int err = find_file_system(server, conn, fs_id, &at_target);
-    if (err == 0)
+    if (err == 0) {
         err = view_get_volume(server, fs_id, &volume);
-    else if (err == -ENOENT)
+        note_unopened(server, conn, fs_id, err);
+    } else if (err == -ENOENT)
         err = 0;
     if (err == 0 && volume != NULL) {
         err = find_face(conn, volume, &face);

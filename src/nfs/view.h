@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include "auth/mount_certificate.h"
+#include "auth/refusals.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "nfs/callback.h"
@@ -105,6 +106,11 @@ MUST_CHECK int view_bind_for_call(struct nfs_server *server, struct nfs_conn *co
 
 /* Lets the connection see a server of its own where nothing is allowed. False: there is none, close it. */
 MUST_CHECK bool view_refuse(const struct nfs_server *server, struct nfs_conn *conn);
+
+/* Notes, for who looks for the reason that a mount does not come about, why the connection gets nothing. `fs_id` NULL: that of
+ * the mount target that it came to, if it is one. Does not wait. */
+void view_note_refusal(struct nfs_server *server, const struct nfs_conn *conn,
+    enum refusal_stage stage, const char *fs_id, const char *reason);
 
 /* Whether what a client's certificate has proved fits the address that it came to. -EACCES: `reason` says why not. */
 MUST_CHECK int view_check_identity(

@@ -166,7 +166,7 @@ static bool conn_parse(struct conn *conn)
         case RECORD_NONE:
             return true;
         case RECORD_BAD:
-            conn_close(conn);
+            conn_refuse(conn, RPC_REFUSED_RECORD, "what came is no record of RPC");
             return true;
         case RECORD_READY:
             break;
@@ -277,6 +277,14 @@ void conn_close(struct conn *conn)
     record_forget(conn);
     out_forget(conn);
     conn_defer_work(conn); /* tells the program, once nothing runs */
+}
+
+void conn_refuse(struct conn *conn, enum rpc_refusal why, const char *reason)
+{
+    const struct rpc_program *program = &conn->lane->server->program;
+    if (!conn->closing && program->refused != NULL)
+        program->refused(program->context, &conn->rpc, why, reason);
+    conn_close(conn);
 }
 
 static void conn_ready(struct reactor_source *source, uint32_t events)

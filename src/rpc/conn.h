@@ -144,6 +144,8 @@ bool conn_start(struct lane *lane, int fd, const struct sockaddr_storage *peer, 
     uint64_t *out_conn_id);
 /* Closes the socket now; the rest goes when the last request is done. */
 void conn_close(struct conn *conn);
+/* The same, for what came on it: the program is told why. */
+void conn_refuse(struct conn *conn, enum rpc_refusal why, const char *reason);
 /* Whether replies may not have reached the client, or never will; on the lane's thread. */
 bool conn_may_lose(struct conn *conn);
 /* A reference more, or one less. */

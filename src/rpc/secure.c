@@ -44,7 +44,7 @@ static void refuse(struct conn *conn, const char *reason)
 {
     metrics_add(METRIC_RPC_TLS_FAILED, 0, 1);
     LOG_INFO("TLS handshake failed", "conn=%" PRIu64 " reason=\"%s\"", conn->rpc.id, reason);
-    conn_close(conn);
+    conn_refuse(conn, RPC_REFUSED_TLS, reason);
 }
 
 static void start_next(struct lane *lane);

@@ -41,6 +41,12 @@ struct rpc_request {
     struct xdr_encoder reply; /* after the accepted reply's header: add the results */
 };
 
+/* Why a connection was ended by what came on it. */
+enum rpc_refusal {
+    RPC_REFUSED_TLS,    /* the handshake failed */
+    RPC_REFUSED_RECORD, /* no record of RPC, or one that is too long */
+};
+
 struct rpc_program {
     void *context;
     /* A connection was accepted. False: close it. */
@@ -48,6 +54,10 @@ struct rpc_program {
     /* TLS was agreed on: conn->is_secure and peer_certificate are set. False: close it. Does not wait. NULL: nobody
      * cares. */
     bool (*secured)(void *context, struct rpc_conn *conn);
+    /* The connection is about to be closed for what came on it; `reason` is a few words. Does not wait. NULL: nobody
+     * cares. */
+    void (*refused)(
+        void *context, const struct rpc_conn *conn, enum rpc_refusal why, const char *reason);
     /* The connection is gone, no request of it runs. */
     void (*closed)(void *context, struct rpc_conn *conn);
     /* Serves one call of any program number. What it returns other than RPC_SUCCESS replaces the

@@ -244,7 +244,7 @@ static void without_its_key_every_call_fails_and_with_it_all_is_there(void **sta
     assert_int_equal(fs_commit(f->fs, node, 0, 0), 0);
     f->keeper.is_disabled = true;
     fixture_close(f);
-    assert_int_equal(fixture_open(f), -EIO);
+    assert_int_equal(fixture_open(f), -ENOKEY);
     f->keeper.is_disabled = false;
     assert_int_equal(fixture_open(f), 0);
     uint8_t *all = malloc(100000);
