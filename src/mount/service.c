@@ -16,6 +16,7 @@
 #include "http/client.h"
 
 #define API_VERSION    "/2015-02-01"
+#define SHOAL_SPACE    "Shoal_20261128" /* as control/services.def */
 #define TIMEOUT_MS     10000
 #define REPLY_SIZE_MAX ((size_t)4 << 20)
 #define FILE_SIZE_MAX  ((size_t)1 << 20)
@@ -190,26 +191,59 @@ void service_fini(struct service *service)
     explicit_bzero(service, sizeof *service);
 }
 
-static int sign(const struct service *service, const char *path, const char *query,
-    const struct sigv4_header *headers, size_t count, char *out_value)
+/* One request: of the EFS API, or of a service that takes all by POST and names the operation in a header. */
+struct question {
+    const char *method;
+    const char *path;
+    const char *query;
+    const char *scope;     /* the service of the signature */
+    const char *operation; /* X-Amz-Target; NULL: none */
+    const char *body;
+};
+
+#define HEADERS_MAX 5
+
+/* What is sent, signed; `time` lives as long as they do. */
+struct signed_request {
+    char host[OPTIONS_WORD_SIZE];
+    char time[SIGV4_TIME_SIZE];
+    char authorization[SIGV4_AUTHORIZATION_SIZE];
+    struct http_header headers[HEADERS_MAX];
+    size_t count;
+};
+
+static int sign(
+    const struct service *service, const struct question *question, struct signed_request *out)
 {
-    const struct sigv4_request request = { .method = "GET",
-        .path = path,
-        .query = query,
+    struct sigv4_header headers[HEADERS_MAX] = { { "host", out->host },
+        { "x-amz-date", out->time } };
+    size_t count = 2;
+    sigv4_format_time(clock_wall().seconds, out->time);
+    if (service->token[0] != '\0')
+        headers[count++] = (struct sigv4_header){ "x-amz-security-token", service->token };
+    if (question->operation != NULL)
+        headers[count++] = (struct sigv4_header){ "x-amz-target", question->operation };
+    for (size_t i = 0; i < count; i++)
+        out->headers[i] = (struct http_header){ headers[i].name, headers[i].value };
+    out->headers[count] = (struct http_header){ "authorization", out->authorization };
+    out->count = count + 1;
+    const struct sigv4_request request = { .method = question->method,
+        .path = question->path,
+        .query = question->query,
         .headers = headers,
         .header_count = count,
-        .body = slice_of("", 0) };
+        .body = slice_str(question->body) };
     const struct sigv4_signer signer = { .key_id = service->key_id,
         .secret = service->secret,
         .region = service->conf.region[0] != '\0' ? service->conf.region : "us-east-1",
-        .service = "elasticfilesystem",
-        .time = headers[1].value };
-    return sigv4_sign(&request, &signer, out_value);
+        .service = question->scope,
+        .time = out->time };
+    return sigv4_sign(&request, &signer, out->authorization);
 }
 
 /* Makes of the reply its JSON, or the sentence. */
-static int take_reply(
-    const struct http_reply *http, const char *path, json_t **out_reply, struct problem *problem)
+static int take_reply(const struct http_reply *http, const struct question *question,
+    json_t **out_reply, struct problem *problem)
 {
     json_t *json = json_loadb(http->body, http->body_size, 0, NULL);
     if (http->status == HTTP_OK && json != NULL) {
@@ -220,9 +254,10 @@ static int take_reply(
               : http->status == HTTP_FORBIDDEN ? -EACCES
                                                : -EIO;
     const char *message = service_text(json, "Message");
-    (void)problem_say(problem, err, "The service answered %s%s%s to GET %s (HTTP %u).",
+    (void)problem_say(problem, err, "The service answered %s%s%s to %s %s (HTTP %u).",
         http->error_type[0] != '\0' ? http->error_type : "an error", message[0] != '\0' ? ": " : "",
-        message, path, http->status);
+        message, question->method,
+        question->operation != NULL ? question->operation : question->path, http->status);
     json_decref(json);
     return err;
 }
@@ -233,14 +268,11 @@ static const char *host_of(const char *endpoint)
     return slashes != NULL ? slashes + 3 : endpoint;
 }
 
-int service_get(const struct service *service, const char *path, const char *query,
-    json_t **out_reply, struct problem *problem)
+static int ask(const struct service *service, const struct question *question, json_t **out_reply,
+    struct problem *problem)
 {
-    char full[URL_SIZE];
-    char url[URL_SIZE + OPTIONS_WORD_SIZE];
-    char host[OPTIONS_WORD_SIZE];
-    char time[SIGV4_TIME_SIZE];
-    char authorization[SIGV4_AUTHORIZATION_SIZE];
+    char url[2 * URL_SIZE + OPTIONS_WORD_SIZE];
+    struct signed_request request;
     if (service->endpoint[0] == '\0')
         return problem_say(problem, -ENOTCONN,
             "Where the service is, is not known: give endpoint=http://HOST:8049 or data=DIR, or "
@@ -251,24 +283,17 @@ int service_get(const struct service *service, const char *path, const char *que
             "There are no keys for the service at %s: set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY (shoal env prints them), or give data=DIR.",
             service->endpoint);
-    (void)snprintf(full, sizeof full, API_VERSION "%s", path);
-    size_t host_size = strcspn(host_of(service->endpoint), "/");
-    (void)snprintf(host, sizeof host, "%.*s", (int)host_size, host_of(service->endpoint));
-    (void)snprintf(url, sizeof url, "%.*s%s%s%s",
-        (int)(host_of(service->endpoint) - service->endpoint + (long)host_size), service->endpoint,
-        full, query[0] != '\0' ? "?" : "", query);
-    sigv4_format_time(clock_wall().seconds, time);
-    const struct sigv4_header signed_headers[] = { { "host", host }, { "x-amz-date", time },
-        { "x-amz-security-token", service->token } };
-    size_t count = service->token[0] != '\0' ? 3 : 2;
-    int err = sign(service, full, query, signed_headers, count, authorization);
-    const struct http_header headers[] = { { "host", host }, { "x-amz-date", time },
-        { "authorization", authorization }, { "x-amz-security-token", service->token } };
-    const struct http_call call = { .method = "GET",
+    const char *host = host_of(service->endpoint);
+    size_t host_size = strcspn(host, "/");
+    (void)snprintf(request.host, sizeof request.host, "%.*s", (int)host_size, host);
+    (void)snprintf(url, sizeof url, "%.*s%s%s%s", (int)(host - service->endpoint + (long)host_size),
+        service->endpoint, question->path, question->query[0] != '\0' ? "?" : "", question->query);
+    int err = sign(service, question, &request);
+    const struct http_call call = { .method = question->method,
         .url = url,
-        .headers = headers,
-        .header_count = count + 1,
-        .body = slice_of(NULL, 0),
+        .headers = request.headers,
+        .header_count = request.count,
+        .body = slice_str(question->body),
         .timeout_ms = TIMEOUT_MS,
         .body_size_max = REPLY_SIZE_MAX };
     struct http_reply http = { 0 };
@@ -279,7 +304,37 @@ int service_get(const struct service *service, const char *path, const char *que
             "The service at %s does not answer: %s. Is it up (shoal status), and the address "
             "right?",
             service->endpoint, strerrordesc_np(-err));
-    err = take_reply(&http, full, out_reply, problem);
+    err = take_reply(&http, question, out_reply, problem);
     http_reply_fini(&http);
+    return err;
+}
+
+int service_get(const struct service *service, const char *path, const char *query,
+    json_t **out_reply, struct problem *problem)
+{
+    char full[URL_SIZE];
+    const struct question question = {
+        .method = "GET", .path = full, .query = query, .scope = "elasticfilesystem", .body = ""
+    };
+    (void)snprintf(full, sizeof full, API_VERSION "%s", path);
+    return ask(service, &question, out_reply, problem);
+}
+
+int service_ask_shoal(const struct service *service, const char *operation, const json_t *input,
+    json_t **out_reply, struct problem *problem)
+{
+    char target[URL_SIZE];
+    char *body = json_dumps(input, JSON_COMPACT);
+    const struct question question = { .method = "POST",
+        .path = "/",
+        .query = "",
+        .scope = "shoal",
+        .operation = target,
+        .body = body };
+    if (body == NULL)
+        return problem_say(problem, -ENOMEM, "There is no memory left.");
+    (void)snprintf(target, sizeof target, SHOAL_SPACE ".%s", operation);
+    int err = ask(service, &question, out_reply, problem);
+    free(body);
     return err;
 }

@@ -33,5 +33,8 @@ void service_fini(struct service *service);
  * -EACCES (refused), -EIO, -ENOTCONN (no endpoint or no keys are known), and those of http_client_call(). */
 MUST_CHECK int service_get(const struct service *service, const char *path, const char *query,
     json_t **out_reply, struct problem *problem);
+/* One operation of the service "shoal", e.g. "ListRefusals". Errors: as service_get(). */
+MUST_CHECK int service_ask_shoal(const struct service *service, const char *operation,
+    const json_t *input, json_t **out_reply, struct problem *problem);
 /* A text member of an object, "" when there is none. */
 const char *service_text(const json_t *json, const char *name);

@@ -35,6 +35,16 @@ class Place:
         file.write_text("a file\n")
         server.shoal("cp", "--data", server.data_dir, file, f"{self.file_system}:/file")
 
+    @classmethod
+    def of(cls, server, file_system, run_dir):
+        """One that makes nothing: for the doctor only."""
+        made = cls.__new__(cls)
+        made.server, made.file_system = server, file_system
+        made.env = {name: value for name, value in server.env.items()
+                    if name not in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "SHOAL_DATA", "AWS_PROFILE")}
+        made.env["SHOAL_RUN_DIR"] = str(run_dir)
+        return made
+
     def doctor(self, *words, env=None):
         """Runs shoal doctor; returns (exit status, {check: (status, found, fix)})."""
         done = subprocess.run([str(shoal_server.find_program("shoal")), "doctor", "--json", "--timeout", "5",
@@ -226,6 +236,123 @@ def test_22_a_directory_where_nothing_is_mounted(place, tmp_path):
     assert checks["configuration"][0] == "warn" and "no NFS file system" in checks["configuration"][1]
     assert checks["read back"][0] == "ok"
     assert os.listdir(tmp_path) == []
+
+
+def test_23_a_security_group_that_lets_nobody_in(place):
+    """The real thing, where test 10 has only its look: the server's own word is joined."""
+    ec2, efs = place.server.boto3_client("ec2"), place.server.boto3_client()
+    target = efs.describe_mount_targets(FileSystemId=place.file_system)["MountTargets"][0]["MountTargetId"]
+    before = efs.describe_mount_target_security_groups(MountTargetId=target)["SecurityGroups"]
+    group = ec2.create_security_group(GroupName="nobody", Description="x")["GroupId"]
+    efs.modify_mount_target_security_groups(MountTargetId=target, SecurityGroups=[group])
+    try:
+        result = place.check(place.file_system)
+    finally:
+        efs.modify_mount_target_security_groups(MountTargetId=target, SecurityGroups=before)
+    assert_culprit(result, "security group", group, "the server says: no security group of the mount target admits it")
+
+
+def test_24_an_address_that_the_server_does_not_serve(tmp_path_factory):
+    with shoal_server.Server(tmp_path_factory.mktemp("few"), ["--set", "nfs.listen=127.16.0.0/12"]) as server:
+        fs = server.up()["file_system_id"]
+        place = Place.of(server, fs, tmp_path_factory.mktemp("few-run"))
+        result = place.check("-o", "mounttargetip=127.0.0.1", fs)
+    assert_culprit(result, "security group", "outside nfs.listen")
+
+
+def expired_certificate(directory, name):
+    """(certificate, key), signed by itself, of the year before last."""
+    (directory / "ca.conf").write_text(f"""[ca]
+default_ca = it
+[it]
+database = {directory}/index
+new_certs_dir = {directory}
+serial = {directory}/serial
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:{name}
+""")
+    (directory / "index").write_text("")
+    (directory / "serial").write_text("01\n")
+    key, cert = directory / "key.pem", directory / "cert.pem"
+    for words in (["req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", directory / "csr", "-subj", "/CN=old"],
+                  ["ca", "-batch", "-selfsign", "-config", directory / "ca.conf", "-keyfile", key, "-in", directory / "csr",
+                   "-out", cert, "-notext", "-startdate", "20230101000000Z", "-enddate", "20240101000000Z"]):
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+    return cert, key
+
+
+def test_25_a_certificate_that_has_expired(tmp_path):
+    cert, key = expired_certificate(tmp_path, "*.efs.us-east-1.shoal.internal")
+    with shoal_server.Server(tmp_path / "server", ["--set", f"tls.certificate={cert}", "--set", f"tls.key={key}"]) as server:
+        fs = server.up()["file_system_id"]
+        place = Place.of(server, fs, tmp_path)
+        result = place.check("-o", f"tls,cafile={cert}", fs)
+    assert_culprit(result, "TLS", "out of date", "clocks", "renew", "the server says: ")
+
+
+def with_etc(place, files, *words):
+    """The doctor where /etc has these files, too: {path below /etc: text}. In a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("another /etc needs root")
+    folder = pathlib.Path(place.env["SHOAL_RUN_DIR"]).parent / os.urandom(4).hex()
+    for name, text in files.items():
+        path = folder / "upper" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    (folder / "work").mkdir()
+    script = ('mount -t overlay etc -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc || exit 77; shift; exec "$@"')
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", folder,
+                           shoal_server.find_program("shoal"), "doctor", "--json", "--timeout", "5", *map(str, words)],
+                          env=place.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    if done.returncode == 77:
+        pytest.skip(f"no overlay can be mounted here: {done.stderr}")
+    assert done.stdout, done.stderr
+    return done.returncode, {c["name"]: (c["status"], c["found"], c["fix"]) for c in json.loads(done.stdout)["checks"]}
+
+
+def test_26_a_wrong_record_in_dns(place):
+    name = f"{place.file_system}.efs.us-east-1.shoal.internal"
+    result = with_etc(place, {"hosts": f"127.0.0.1 localhost\n192.0.2.7 {name}\n"}, "--data", place.server.data_dir, place.file_system)
+    assert_culprit(result, "DNS", "192.0.2.7", f"the mount target is {place.address}", "/etc/hosts")
+
+
+CONF = "amazon/efs/efs-utils.conf"
+
+
+def test_27_a_broken_efs_utils_conf(place):
+    result = with_etc(place, {CONF: "[mount\nthis is no line of it\n"}, "--data", place.server.data_dir, place.file_system)
+    assert_culprit(result, "configuration", "efs-utils.conf", "key = value")
+
+
+def test_28_an_efs_utils_conf_with_the_suffix_of_aws(place):
+    """As it comes with the package, before `shoal efs-utils-conf --install`."""
+    conf = "[mount]\ndns_name_format = {az}.{fs_id}.efs.{region}.{dns_name_suffix}\ndns_name_suffix = amazonaws.com\nregion = eu-west-1\n"
+    ca = place.server.data_dir / "ca.pem"
+    result = with_etc(place, {CONF: conf}, "-o",
+                      f"tls,cafile={ca},mounttargetip={place.address},port={place.server.nfs_port}", place.file_system)
+    assert_culprit(result, "TLS", "eu-west-1.amazonaws.com", "suffix=")
+
+
+def test_29_a_key_that_cannot_be_used(own_server, tmp_path):
+    kms = own_server.boto3_client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    fs, _ = own_server.create_file_system(CreationToken="e", Encrypted=True, KmsKeyId=key)
+    kms.disable_key(KeyId=key)
+    own_server.restart()
+    result = Place.of(own_server, fs, tmp_path).check(fs)
+    assert_culprit(result, "IAM and policy", "the server says: the key that encrypts the file system cannot be used")
+
+
+def test_30_an_access_point_whose_root_is_missing(place):
+    efs = place.server.boto3_client()
+    point = efs.create_access_point(FileSystemId=place.file_system, RootDirectory={"Path": "/not/made"})["AccessPointId"]
+    result = place.check("-o", f"tls,accesspoint={point}", place.file_system)
+    assert_culprit(result, "IAM and policy", "the access point's root directory is missing", "CreationInfo")
 
 
 def test_the_text_has_a_line_for_each_check_and_its_fix(place):

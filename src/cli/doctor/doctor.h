@@ -62,6 +62,8 @@ void doctor_set(struct doctor *doctor, enum doctor_step step, enum doctor_state 
 void doctor_set_problem(struct doctor *doctor, enum doctor_step step, enum doctor_state state,
     const struct problem *problem);
 bool doctor_has_failed(const struct doctor *doctor);
+/* Adds to `found` why the server refused this client, if it did so in the last minute and the API can be asked. */
+void doctor_add_server_reason(const struct doctor *doctor, char *found, size_t size);
 
 /* Configuration to TLS, for a source that is not mounted. Gives whether the NFS part can be tried. */
 bool doctor_check_way(struct doctor *doctor, const char *options);

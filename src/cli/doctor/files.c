@@ -3,23 +3,20 @@
  *
  * With the NFS client library, in a child: neither a mount nor root is needed, and what hangs is killed.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/audit.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "cli/doctor/doctor.h"
 #include "client/file.h"
 #include "client/node.h"
 
-#define PROBE_SIZE      4096u
-#define NAME_SIZE       48
-#define AUDIT_TAIL_SIZE 65536
-#define NOT_REACHED     (-ENOTSUP)
+#define PROBE_SIZE  4096u
+#define NAME_SIZE   48
+#define NOT_REACHED (-ENOTSUP)
 
 /* What the child found; NOT_REACHED where it did not get. */
 struct findings {
@@ -140,38 +137,6 @@ static bool is_refusal(int err)
     return err == -EACCES || err == -EPERM;
 }
 
-/* Adds the reason of the server's last decision about a mount of the file system, from its audit log, where its data directory
- * can be read. */
-static void add_server_reason(const struct doctor *doctor, char *found, size_t size)
-{
-    char path[OPTIONS_PATH_SIZE + 32];
-    char tail[AUDIT_TAIL_SIZE + 1];
-    size_t used = strlen(found);
-    (void)snprintf(path, sizeof path, "%s/" AUDIT_DIRECTORY "/" AUDIT_FILE, doctor->service.data);
-    int fd = doctor->service.data[0] != '\0' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return;
-    off_t end = lseek(fd, 0, SEEK_END);
-    ssize_t got =
-        pread(fd, tail, AUDIT_TAIL_SIZE, end > AUDIT_TAIL_SIZE ? end - AUDIT_TAIL_SIZE : 0);
-    (void)close(fd);                      /* opened for reading */
-    for (ssize_t stop = got; stop > 0;) { /* line by line, the newest first */
-        tail[--stop] = '\0';
-        const char *before = memrchr(tail, '\n', (size_t)stop);
-        const char *line = before != NULL ? before + 1 : tail;
-        json_t *json = json_loads(line, 0, NULL);
-        bool is_it = strcmp(service_text(json, "event"), "mount") == 0 &&
-                     strcmp(service_text(json, "file_system"), doctor->target.file_system) == 0;
-        if (is_it)
-            (void)text_append(found, size, &used, "; the server says: %s, at %s",
-                service_text(json, "reason"), service_text(json, "time")); /* cut at most */
-        json_decref(json);
-        if (is_it)
-            return;
-        stop = line - tail;
-    }
-}
-
 /* Gives whether the export can be looked at. */
 static bool tell_policy(struct doctor *doctor, const struct findings *findings)
 {
@@ -181,6 +146,7 @@ static bool tell_policy(struct doctor *doctor, const struct findings *findings)
     if (findings->connect < 0 && !is_refusal(findings->connect)) {
         (void)snprintf(found, sizeof found, "no NFSv4.1 session is had: %s",
             strerrordesc_np(-findings->connect));
+        doctor_add_server_reason(doctor, found, sizeof found);
         doctor_set(doctor, CHECK_POLICY, DOCTOR_FAIL, found,
             "the server may be in its first seconds or overloaded: try again, then look into its "
             "log");
@@ -189,7 +155,7 @@ static bool tell_policy(struct doctor *doctor, const struct findings *findings)
     if (is_refusal(findings->connect) || is_refusal(findings->root)) {
         (void)snprintf(found, sizeof found, "the server does not let this client (%s) mount%s%s",
             who(doctor), policy == 1 ? ": the policy of " : "", policy == 1 ? id : "");
-        add_server_reason(doctor, found, sizeof found);
+        doctor_add_server_reason(doctor, found, sizeof found);
         doctor_set(doctor, CHECK_POLICY, DOCTOR_FAIL, found,
             policy == 1
                 ? "grant elasticfilesystem:ClientMount to it (aws efs put-file-system-policy), "

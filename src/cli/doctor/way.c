@@ -189,6 +189,7 @@ static bool check_door(struct doctor *doctor)
         (void)snprintf(found, sizeof found,
             "the server closes the connection at once (groups of the mount target: %s)",
             groups[0] != '\0' ? groups : "not known");
+        doctor_add_server_reason(doctor, found, sizeof found);
         doctor_set(doctor, CHECK_SECURITY_GROUP, DOCTOR_FAIL, found,
             "let this machine in with an inbound rule for TCP 2049 (aws ec2 "
             "authorize-security-group-ingress), open nfs.listen of shoald for the address, or use "
@@ -216,6 +217,8 @@ static bool check_tls(struct doctor *doctor)
         err = tunnel_try(&doctor->tunnel, doctor->limit_ms, &problem);
     if (err < 0) {
         doctor_set_problem(doctor, CHECK_TLS, DOCTOR_FAIL, &problem);
+        struct doctor_check *check = &doctor->checks[CHECK_TLS];
+        doctor_add_server_reason(doctor, check->found, sizeof check->found);
         return false;
     }
     (void)snprintf(found, sizeof found, "the certificate is signed by %s and is for %s",
