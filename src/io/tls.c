@@ -156,17 +156,6 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return tls->needs_protocol ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* OpenSSL calls choose_protocol() only for a client that offers some. */
-static bool has_needed_protocol(const struct tls *tls)
-{
-    const unsigned char *chosen;
-    unsigned size;
-    if (!tls->needs_protocol)
-        return true;
-    SSL_get0_alpn_selected(tls->ssl, &chosen, &size);
-    return size > 0;
-}
-
 int tls_server_new(const struct tls_server_options *options, struct tls_server **out_server)
 {
     assert(strlen(options->protocol) > 0 && strlen(options->protocol) <= UINT8_MAX);
@@ -296,10 +285,6 @@ int tls_handshake(struct tls *tls)
     if (result != 1) {
         int err = failure(tls, result);
         return err == 0 ? -ECONNRESET : err;
-    }
-    if (!has_needed_protocol(tls)) {
-        (void)snprintf(tls->reason, sizeof tls->reason, "no ALPN");
-        return -EPROTO;
     }
     return keep_peer_certificate(tls);
 }

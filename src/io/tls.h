@@ -54,8 +54,9 @@ void tls_server_free(struct tls_server *server);
 
 struct tls;
 
-/* Begins TLS on `fd`, which is non-blocking and stays the caller's. `needs_protocol`: the client must name the protocol
- * by ALPN (RFC 9289 section 5); otherwise it may name it, or nothing, or something else, which is passed over. */
+/* Begins TLS on `fd`, which is non-blocking and stays the caller's. `needs_protocol`: a client that names protocols by ALPN must
+ * name ours (RFC 9289 section 5); otherwise it may name something else, which is passed over. One that names none is taken in
+ * both cases: so is Linux's, whose tlshd (ktls-utils 1.4.0) sends no ALPN with a certificate, seen on 2026-11-28. */
 MUST_CHECK int tls_new(struct tls_server *server, int fd, const struct sockaddr_storage *local,
     bool needs_protocol, struct tls **out_tls);
 /* Tells the client that nothing more comes, as far as the socket takes it now. NULL is allowed. */

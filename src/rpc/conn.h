@@ -81,7 +81,7 @@ struct conn {
     struct list node;        /* in lane->conns */
     struct list paused_node; /* in lane->paused */
     enum conn_phase phase;
-    bool wants_tls;         /* the answer STARTTLS was given: a handshake comes next, with ALPN */
+    bool wants_tls;         /* the answer STARTTLS was given: a handshake comes next */
     bool has_unread;        /* `tls` may hold bytes that the socket does not show */
     struct tls *tls;        /* NULL: plain */
     struct list shake_node; /* in lane->waiting or lane->shaking */
