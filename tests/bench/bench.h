@@ -38,6 +38,7 @@ struct options {
     uint32_t entries;    /* of each directory that readdir lists */
     pid_t server_pid;    /* 0: the server's CPU is not measured */
     bool json;
+    bool tls; /* from the first byte */
 };
 
 struct file_handle {
@@ -86,6 +87,8 @@ struct conn {
     const struct phase *phase;
     struct counters *counters; /* of the driving thread */
     int fd;
+    struct ssl_st *tls; /* of OpenSSL; NULL: plain */
+    bool has_unread;    /* `tls` may hold bytes that the socket does not show */
     int epoll_fd;
     bool waits_to_send;
     uint32_t outstanding;

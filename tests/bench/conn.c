@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "secure.h"
 
 #define OUT_START_BYTES (64 * KIB)
 #define OUT_MAX_BYTES   (1024 * MIB)
@@ -58,6 +59,9 @@ int conn_open(struct conn *conn, const struct options *options, uint32_t index)
     conn->fd = connect_to(options);
     if (conn->fd < 0)
         return conn->fd;
+    int err = options->tls ? secure_open(conn) : 0;
+    if (err < 0)
+        return err;
     out_reset(conn);
     for (uint32_t i = 0; i < options->in_flight; i++)
         conn->slots[i].index = i;
@@ -66,6 +70,7 @@ int conn_open(struct conn *conn, const struct options *options, uint32_t index)
 
 void conn_close(struct conn *conn)
 {
+    secure_close(conn);
     if (conn->fd >= 0)
         (void)close(conn->fd); /* nothing is to be saved */
     for (uint32_t i = 0; conn->slots != NULL && i < conn->options->in_flight; i++)
@@ -116,19 +121,37 @@ static void wait_to_send(struct conn *conn, bool waits)
     assert(done == 0);
 }
 
+/* Gives how many bytes were taken, or -errno. */
+static ssize_t send_some(struct conn *conn)
+{
+    struct iovec pieces[2 * XDR_REFERENCES_MAX + 1];
+    size_t count = out_pieces(conn, pieces);
+    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+    if (conn->tls != NULL)
+        return secure_send(conn, pieces, count);
+    ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent < 0 ? -errno : sent;
+}
+
+static ssize_t receive_some(struct conn *conn, uint8_t *buffer, size_t size)
+{
+    if (conn->tls != NULL)
+        return secure_receive(conn, buffer, size);
+    ssize_t received = recv(conn->fd, buffer, size, MSG_DONTWAIT);
+    return received < 0 ? -errno : received;
+}
+
 int conn_flush(struct conn *conn)
 {
     assert(!conn->out.failed);
     while (conn->sent_bytes < xdr_position(&conn->out)) {
-        struct iovec pieces[2 * XDR_REFERENCES_MAX + 1];
-        struct msghdr message = { .msg_iov = pieces, .msg_iovlen = out_pieces(conn, pieces) };
-        ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EAGAIN) {
+        ssize_t sent = send_some(conn);
+        if (sent == -EAGAIN) {
             wait_to_send(conn, true);
             return 0;
         }
-        if (sent < 0 && errno != EINTR)
-            return -errno;
+        if (sent < 0 && sent != -EINTR)
+            return (int)sent;
         if (sent > 0)
             conn->sent_bytes += (size_t)sent;
     }
@@ -147,12 +170,11 @@ int conn_receive(struct conn *conn)
         conn->in_end -= conn->in_start;
         conn->in_start = 0;
     }
-    ssize_t received =
-        recv(conn->fd, conn->in + conn->in_end, IN_BYTES - conn->in_end, MSG_DONTWAIT);
+    ssize_t received = receive_some(conn, conn->in + conn->in_end, IN_BYTES - conn->in_end);
     if (received == 0)
         return -ECONNRESET;
     if (received < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+        return received == -EAGAIN || received == -EINTR ? 0 : (int)received;
     conn->in_end += (size_t)received;
     return 0;
 }

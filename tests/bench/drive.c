@@ -87,7 +87,7 @@ static bool handle_reply(
 }
 
 /* Receives once and handles all records that are there. */
-static int handle_input(struct driver *driver, struct conn *conn)
+static int handle_some(struct driver *driver, struct conn *conn)
 {
     int err = conn_receive(conn);
     if (err < 0)
@@ -104,6 +104,15 @@ static int handle_input(struct driver *driver, struct conn *conn)
             driver->outstanding--;
     }
     return err < 0 ? err : conn_flush(conn);
+}
+
+static int handle_input(struct driver *driver, struct conn *conn)
+{
+    int err;
+    do {
+        err = handle_some(driver, conn);
+    } while (err == 0 && conn->has_unread);
+    return err;
 }
 
 static int start_conn(struct driver *driver, struct conn *conn)

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --entries N           of each directory to list (1000)\n"
     "  --server-pid PID      measure that process's CPU\n"
     "  --json                results as JSON\n"
+    "  --tls                 encrypted from the first byte\n"
     "operations: seqread seqwrite randread randwrite stablewrite getattr lookup open create\n"
     "  create_write unlink rename readdir lock\n";
 
@@ -39,6 +40,7 @@ enum {
     OPTION_ENTRIES,
     OPTION_SERVER_PID,
     OPTION_JSON,
+    OPTION_TLS,
 };
 
 static const struct option long_options[] = {
@@ -55,6 +57,7 @@ static const struct option long_options[] = {
     { "entries", required_argument, NULL, OPTION_ENTRIES },
     { "server-pid", required_argument, NULL, OPTION_SERVER_PID },
     { "json", no_argument, NULL, OPTION_JSON },
+    { "tls", no_argument, NULL, OPTION_TLS },
     { 0 },
 };
 
@@ -148,6 +151,9 @@ static bool parse_one(int option, const char *value, struct options *options)
         return true;
     case OPTION_JSON:
         options->json = true;
+        return true;
+    case OPTION_TLS:
+        options->tls = true;
         return true;
     default:
         return false;

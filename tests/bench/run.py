@@ -4,7 +4,8 @@
     tests/bench/run.py --build build --name first
 
 Both servers run on loopback, each in a directory of its own under --directory (a file system with
-handles, as ext4 or xfs; not tmpfs). `--servers encrypted,shoald` measures what encryption at rest costs. Results go to tests/bench/results/<date>-<name>.json and .md.
+handles, as ext4 or xfs; not tmpfs). `--servers encrypted,shoald` measures what encryption at rest costs,
+`--servers tls,shoald` what TLS does. Results go to tests/bench/results/<date>-<name>.json and .md.
 Every answer is checked by shoal-bench; one wrong one makes this exit with 1. Ganesha needs root.
 """
 
@@ -38,6 +39,7 @@ class Shoald:
     """Our daemon, with one file system mounted by the address of its mount target."""
 
     name = "shoald"
+    options = ()  # of shoal-bench
 
     def __init__(self, directory):
         self.server = shoal_server.Server(directory)
@@ -48,6 +50,13 @@ class Shoald:
 
     def close(self):
         self.server.close()
+
+
+class Tls(Shoald):
+    """The same daemon, spoken to by TLS."""
+
+    name = "tls"
+    options = ("--tls",)
 
 
 class Encrypted(Shoald):
@@ -65,6 +74,7 @@ class Ganesha:
     """Debian's nfs-ganesha over the local file system; it answers before metadata is durable."""
 
     name = "ganesha"
+    options = ()
 
     def __init__(self, directory):
         directory.mkdir(parents=True)
@@ -76,7 +86,7 @@ class Ganesha:
         self.server.close()
 
 
-SERVERS = {kind.name: kind for kind in (Shoald, Encrypted, Ganesha)}
+SERVERS = {kind.name: kind for kind in (Shoald, Tls, Encrypted, Ganesha)}
 
 
 def parse_arguments():
@@ -112,7 +122,7 @@ def measure(server, case, arguments):
     command = [shoal_server.find_program("shoal-bench"), "--server", server.address, "--path", "/",
                "--op", operation, "--connections", connections, "--inflight", in_flight,
                "--seconds", arguments.seconds, "--files", arguments.files,
-               "--server-pid", server.pid, "--json"]
+               "--server-pid", server.pid, "--json", *server.options]
     run = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                          check=False)
     result = {"operation": operation, "operations_per_second": 0.0}
