@@ -57,7 +57,7 @@ const struct api_error *shoal_list_refusals(struct api_call *call)
         error = take_limit(call, &limit);
     if (error != NULL)
         return error;
-    struct refusal *found = calloc(limit, sizeof *found);
+    struct refusal *found = calloc(RESULTS_MAX, sizeof *found);
     if (found == NULL)
         return api_internal_error(call, -ENOMEM);
     size_t count = refusals_list(

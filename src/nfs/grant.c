@@ -141,15 +141,16 @@ static void note_refusal(struct nfs_conn *conn, const struct nfs_volume *volume,
     const char *principal, const char *access_point)
 {
     char reason[REFUSAL_REASON_SIZE];
-    if (conn->is_revoked)
+    if (conn->is_revoked) {
         (void)snprintf(reason, sizeof reason,
             "its certificate was refused, or its access key is not good any more");
-    else
+    } else {
         (void)snprintf(reason, sizeof reason,
             "the policies do not allow elasticfilesystem:ClientMount to %.120s, %s TLS, through %s",
             principal != NULL ? principal : "an anonymous client",
             conn->rpc->is_secure ? "with" : "without",
             access_point != NULL ? access_point : "no access point");
+    }
     view_note_refusal(volume->server, conn, REFUSED_MOUNT, volume->fs_id, reason);
 }
 
