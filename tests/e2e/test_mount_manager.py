@@ -84,10 +84,48 @@ def test_profiles_and_options_reach_the_kernel(place):
     place.unmount("/mnt/m-io")
 
 
-def test_mount_t_shoal_finds_the_helper_and_a_file_system_by_its_id(place):
-    """mount(8) calls /sbin/mount.shoal; in the guest that name is put there for as long as it runs."""
+@pytest.fixture
+def installed(client):
+    """The guest has /sbin/mount.shoal, as the Debian package installs it; this machine does not."""
+    helper = shoal_server.find_program("mount.shoal")
+    client.run("sh", "-ec", f"""mkdir -p /run/sbin-was /run/sbin-now
+        mount --bind /usr/sbin /run/sbin-was
+        ln -sf /run/sbin-was/* /run/sbin-now/
+        ln -sf {helper} /run/sbin-now/mount.shoal
+        mount --bind /run/sbin-now /usr/sbin""")
+    yield
+    client.run("umount", "/usr/sbin")
+    client.run("umount", "/run/sbin-was")
+
+
+def test_mount_t_shoal_through_mount_of_the_system(place, installed, tmp_path):
+    """By type on the command line, and by a line of fstab; with its options, errors and exit status."""
+    source = f"{place.file_system}:/"
+    options = f"port={place.port},mounttargetip={place.client.host}"
+    client = place.client
+    client.call("os.makedirs", "/mnt/m-type", exist_ok=True)
+    client.run("mount", "-t", "shoal", "-o", options + ",noatime", source, "/mnt/m-type", timeout_s=60)
+    found = place.mounted("/mnt/m-type")
+    assert found["type"] == "nfs4" and "noatime" in found["options"] and "hard" in found["super"]
+    client.call("sharing.write_file", "/mnt/m-type/file", b"through mount(8)")
+    client.unmount("/mnt/m-type")
+
+    table = tmp_path / "fstab"
+    table.write_text(f"{source}\t/mnt/m-type\tshoal\t{options},_netdev,nofail,ro\t0\t0\n")
+    client.run("mount", "-T", table, "/mnt/m-type", timeout_s=60)
+    assert "ro" in place.mounted("/mnt/m-type")["options"].split(",")
+    assert client.call("sharing.read_file", "/mnt/m-type/file") == b"through mount(8)"
+    client.run("umount", "/mnt/m-type")
+
+    status, _, err = client.run("mount", "-t", "shoal", "-o", options + ",noctoo", source, "/mnt/m-type", check=False)
+    assert status == 1 and "no mount option noctoo" in err
+    status, _, err = client.run("mount", "-t", "shoal", "-o", options, source + "nothing", "/mnt/m-type", check=False)
+    assert status == 32 and "no directory /nothing" in err
+    assert place.mounted("/mnt/m-type") is None
+
+
+def test_the_helper_finds_a_file_system_by_its_id(place):
     helper = str(shoal_server.find_program("mount.shoal"))
-    place.client.run("mount", "-t", "tmpfs", "sbin", "/mnt/m-sbin", check=False)
     status, out, err = place.client.run(
         helper, f"{place.file_system}:/", "/mnt/m-id", "-v", "-o",
         f"rw,_netdev,mounttargetip={place.client.host},port={place.port}", check=False)
