@@ -31,7 +31,7 @@ import shoal_server  # noqa: E402
 
 OPERATIONS = ("getattr lookup open lock create create_write unlink rename readdir randread "
               "randwrite stablewrite seqread seqwrite").split()
-ALONE = ("getattr", "create", "stablewrite")  # also with one request in flight: pure latency
+ALONE = ("getattr", "lookup", "open", "lock", "create", "randread", "stablewrite")  # also with one request in flight: pure latency
 SETTLE_S = 1
 
 
