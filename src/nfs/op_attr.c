@@ -143,6 +143,11 @@ static enum nfsstat4 check_size(
         return nfs_state_status(granted);
     if (grant.by_open && compound->minor == 0)
         callpath_note(compound, state_stateid_clientid(&stateid));
+    /* Linux opens a file of its write delegation with O_RDONLY | O_TRUNC by itself, without asking whether the user may write, and
+     * truncates as the user that the delegation was given to. Refused, it returns the delegation where somebody has the file
+     * open for writing, and else refuses the open. */
+    if (grant.by_delegation && !state_file_has_writer(&file))
+        return NFS4ERR_OPENMODE;
     if (grant.by_open) { /* as of WRITE */
         status = place_get_attr(compound, &compound->current);
         set->size_by_open_file =

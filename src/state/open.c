@@ -446,6 +446,7 @@ static enum state_status io_check_locked(struct state_client *client,
     struct state_io_grant grant = { .by_open = true };
     if (handle->kind == STATE_HANDLE_DELEG) {
         status = state_deleg_io(handle, file, io);
+        grant.by_delegation = true;
         if (status == STATE_OK)
             *out_grant = grant;
         return status;
@@ -490,4 +491,14 @@ enum state_status state_io_check(const struct state_caller *caller,
     mutex_unlock(&client->lock);
     state_client_put(client);
     return status;
+}
+
+bool state_file_has_writer(const struct state_file_ref *ref) NO_LOCK_CHECK
+{
+    struct state_shard *shard = state_shard_of(ref->files, &ref->key);
+    mutex_lock(&shard->lock);
+    const struct state_file *file = state_file_find(shard, &ref->key);
+    bool found = file != NULL && file->writer_count > 0;
+    mutex_unlock(&shard->lock);
+    return found;
 }

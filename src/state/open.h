@@ -86,6 +86,7 @@ enum state_io { STATE_IO_READ, STATE_IO_WRITE }; /* SETATTR of the size is a wri
 
 struct state_io_grant {
     bool by_open; /* an open, or a delegation, allows it. False: a special stateid */
+    bool by_delegation;
     /* Who opened the file was permitted this then, and may go on whatever becomes of its mode (POSIX: permissions are
      * checked by open()). Of all others the caller must check permissions: a stateid is no secret. */
     bool has_user;
@@ -106,5 +107,7 @@ bool state_stateid_is_anonymous(const struct state_stateid *stateid);   /* all 0
 bool state_stateid_is_read_bypass(const struct state_stateid *stateid); /* all 1 */
 bool state_stateid_is_current(const struct state_stateid *stateid);     /* seqid 1, other 0 */
 
+/* True if the file is open for writing (by anyone). */
+bool state_file_has_writer(const struct state_file_ref *ref);
 /* True if the file is open (by anyone, through any view of the file system). */
 bool state_file_is_open(struct state_files *files, struct state_file_key file);

@@ -66,6 +66,11 @@ def test_a_file_that_is_being_written_is_recalled_with_its_data(both):
     assert two.call("sharing.read_file", f"{other_path}/log") == b"first\nsecond\n"
 
 
+def test_who_may_only_read_cannot_empty_a_file_by_a_delegation(both):
+    (one, path), _ = both
+    one.call("delegations.truncating_needs_the_right_to_write", f"{path}/file")
+
+
 def test_a_waiting_client_gets_a_lock_without_asking_again_and_again(both):
     (one, path), (two, other_path) = both
     mount = other_path.rsplit("/", 1)[0]

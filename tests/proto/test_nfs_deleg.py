@@ -279,6 +279,16 @@ def test_a_listing_has_a_writer_that_cannot_tell_recalled(writer, back):
     assert (entry.name, entry.attrs[SIZE]) == (b"f", 10)
 
 
+def test_a_delegation_alone_changes_no_size(writer):
+    """A client does not tell whether the user may write to the file when it opens it by itself with O_TRUNC."""
+    writer.run(nfs4.setattr_({SIZE: 5}, writer.stateid)).ok()
+    writer.close()
+    assert writer.run(nfs4.setattr_({SIZE: 0}, writer.stateid)).status == "OPENMODE"
+    writer.run(nfs4.write(writer.stateid, 5, b"by what is open at the client")).ok()
+    writer.give_back()
+    assert writer.run(nfs4.setattr_({SIZE: 0})).ok()
+
+
 def test_callbacks_authenticate_as_asked(back, directory, reader):
     first = reader.session
     parms = nfs4.u32(1, 7) + nfs4.opaque(b"machine") + nfs4.u32(17, 19, 1, 23)

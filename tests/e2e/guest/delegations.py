@@ -1,6 +1,10 @@
 """Steps of tests about delegations: source trees, and what the kernel counts of its requests."""
 
+import errno
 import os
+
+from identity import as_user
+from names import expect_error
 
 
 def make_tree(root, directories, files):
@@ -45,3 +49,32 @@ def write_slowly_open(path, text):
 def more(fd, text):
     os.write(fd, text)
     os.fsync(fd)
+
+
+def truncating_needs_the_right_to_write(path):
+    """What one user wrote, and holds a delegation of, another one who may only read it cannot empty with O_TRUNC."""
+    def write():
+        with open(path, "wb") as file:
+            file.write(b"precious")
+
+    def may_not_empty():
+        for flags in (os.O_RDONLY | os.O_TRUNC, os.O_WRONLY | os.O_TRUNC, os.O_RDWR):
+            expect_error(errno.EACCES, os.open, path, flags)
+        with open(path, "rb") as file:
+            assert file.read() == b"precious"
+
+    def empties():
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))
+        assert os.path.getsize(path) == 0
+        with open(path, "r+b") as file:
+            file.truncate(5000)
+            file.truncate(10)
+        assert os.path.getsize(path) == 10
+        write()
+
+    os.chmod(os.path.dirname(path), 0o777)
+    as_user(1000, 1000, [], write)
+    as_user(1001, 1001, [], may_not_empty)
+    as_user(1000, 1000, [], empties)
+    os.chmod(path, 0o444)
+    as_user(1000, 1000, [], may_not_empty)
