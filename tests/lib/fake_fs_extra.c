@@ -16,6 +16,27 @@ static void data_changed(
     *out = node->attr;
 }
 
+/* Where the next page from `offset` on begins, or `offset` within one; UINT64_MAX: there is none. It walks pages that
+ * exist, as a sparse file may have 2^51 that do not. */
+static uint64_t next_data(struct fake_node *node, uint64_t offset)
+{
+    uint64_t found = UINT64_MAX;
+    LIST_FOR_EACH(at, &node->pages)
+    {
+        const struct fake_page *page = LIST_ENTRY(at, struct fake_page, link);
+        if (page->offset + PAGE_BYTES > offset)
+            found = min_u64(found, max_u64(page->offset, offset));
+    }
+    return found;
+}
+
+static uint64_t next_hole(struct fake_node *node, uint64_t offset)
+{
+    while (fake_page_find(node, round_down(offset, PAGE_BYTES)) != NULL)
+        offset = round_down(offset, PAGE_BYTES) + PAGE_BYTES;
+    return offset;
+}
+
 int fake_seek(
     struct fs *fs, struct fs_node id, uint64_t offset, enum fs_seek_what what, uint64_t *out_offset)
 {
@@ -27,15 +48,12 @@ int fake_seek(
     if (err < 0 || node == NULL)
         return err;
     uint64_t size = node->attr.size_bytes;
-    bool wants_data = what == FS_SEEK_DATA;
     if (offset >= size)
         return -ENXIO;
-    while (offset < size &&
-           (fake_page_find(node, round_down(offset, PAGE_BYTES)) != NULL) != wants_data)
-        offset = round_down(offset, PAGE_BYTES) + PAGE_BYTES;
-    if (wants_data && offset >= size)
+    uint64_t found = what == FS_SEEK_DATA ? next_data(node, offset) : next_hole(node, offset);
+    if (what == FS_SEEK_DATA && found >= size)
         return -ENXIO;
-    *out_offset = min_u64(offset, size);
+    *out_offset = min_u64(found, size);
     return 0;
 }
 
