@@ -293,17 +293,21 @@ static bool ask(struct nfs_server *server, const struct nfs_volume *volume,
 }
 
 /* The client has changed the file and not written it back yet: its change counter moves on, once for each state that
- * the client tells of (RFC 8881 section 10.4.3). */
-static enum nfsstat4 note_change(struct place *place, const struct state_deleg_writer *writer)
+ * the client tells of (RFC 8881 section 10.4.3). Its time is the client's where it keeps that, else now. */
+static enum nfsstat4 note_change(
+    struct place *place, const struct state_deleg_writer *writer, bool has_times)
 {
     struct fs_cred root = { .uid = 0 };
-    struct fs_setattr touch = { .mtime_how = FS_TIME_SERVER };
     struct clock_time now = clock_wall();
+    struct fs_setattr touch = { .mtime_how = FS_TIME_SERVER };
+    struct fs_setattr same = { .mtime_how = FS_TIME_CLIENT, .mtime = place->attr.mtime };
     struct fs_setattr told = { .mtime_how = FS_TIME_KEEP };
-    if (writer->has_times &&
-        deleg_times_to_set(writer,
-            (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &told))
-        touch = told;
+    if (has_times)
+        touch =
+            deleg_times_to_set(writer,
+                (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &told)
+                ? told
+                : same;
     return nfs_status(fs_setattr(place->volume->fs, &root, place->node, &touch, &place->attr));
 }
 
@@ -312,19 +316,29 @@ static bool times_equal(struct state_time a, struct state_time b)
     return a.seconds == b.seconds && a.nanoseconds == b.nanoseconds;
 }
 
-/* Takes over what was answered. True: something is not as it was told before. */
+/* Takes over what was answered. False: nothing but what was said before. */
 static bool writer_update(struct state_deleg_writer *writer, const struct answer *answer)
 {
-    bool differs = answer->change != writer->change || answer->size_bytes != writer->size_bytes;
-    writer->change = answer->change;
-    writer->size_bytes = answer->size_bytes;
+    bool is_news =
+        answer->change != writer->said_change || answer->size_bytes != writer->said_size_bytes;
+    writer->said_change = answer->change;
+    writer->said_size_bytes = answer->size_bytes;
     if (writer->has_times && answer->has_times) {
-        differs |= !times_equal(answer->mtime, writer->said_mtime) ||
+        is_news |= !times_equal(answer->mtime, writer->said_mtime) ||
                    !times_equal(answer->atime, writer->said_atime);
         writer->said_mtime = answer->mtime;
         writer->said_atime = answer->atime;
     }
-    return differs;
+    return is_news;
+}
+
+/* Whether the client has something that is not here yet. Linux tells the counter that it got with the delegation while it
+ * has nothing to write back, and one more while it has: what came back already is no change, and its time is right here. */
+static bool is_ahead(const struct state_deleg_writer *writer, const struct answer *answer,
+    const struct fs_attr *here)
+{
+    return answer->change != writer->change || answer->size_bytes != here->size_bytes ||
+           (writer->has_times && answer->has_times);
 }
 
 enum nfsstat4 deleg_ask_writer(struct compound *compound, struct place *place)
@@ -341,14 +355,14 @@ enum nfsstat4 deleg_ask_writer(struct compound *compound, struct place *place)
         return status != NFS4_OK ? status : place_get_attr(compound, place);
     }
     if (writer_update(&writer, &wait.answer)) {
-        status = note_change(place, &writer);
+        status = NFS4_OK;
+        if (is_ahead(&writer, &wait.answer, &place->attr))
+            status = note_change(place, &writer, writer.has_times && wait.answer.has_times);
         if (status != NFS4_OK)
             return status;
         state_deleg_writer_said(&file, &writer);
-        writer.is_modified = true;
     }
-    if (writer.is_modified)
-        place->attr.size_bytes = writer.size_bytes;
+    place->attr.size_bytes = wait.answer.size_bytes;
     return NFS4_OK;
 }
 

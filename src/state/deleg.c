@@ -206,7 +206,8 @@ bool state_deleg_grant(const struct state_caller *caller, const struct state_del
     deleg->view_tag = args->file.view_tag;
     deleg->kind = args->kind;
     deleg->change = args->change;
-    deleg->size_bytes = args->size_bytes;
+    deleg->said_change = args->change;
+    deleg->said_size_bytes = args->size_bytes;
     deleg->has_times = args->has_times && args->kind == STATE_DELEG_WRITE;
     deleg->atime = deleg->said_atime = args->atime;
     deleg->mtime = deleg->said_mtime = args->mtime;
@@ -453,8 +454,8 @@ static void writer_fill(const struct state_deleg *deleg, struct state_deleg_writ
         .view_tag = deleg->view_tag,
         .handle = deleg->handle.id,
         .change = deleg->change,
-        .size_bytes = deleg->size_bytes,
-        .is_modified = deleg->is_modified,
+        .said_change = deleg->said_change,
+        .said_size_bytes = deleg->said_size_bytes,
         .is_recalled = deleg->phase != STATE_DELEG_GRANTED,
         .has_times = deleg->has_times,
         .atime = deleg->atime,
@@ -484,11 +485,10 @@ void state_deleg_writer_said(
     struct state_deleg *deleg = writer_of(state_file_find(shard, &file->key));
     if (deleg != NULL && deleg->client->id == writer->clientid &&
         deleg->handle.id == writer->handle) {
-        deleg->change = writer->change;
-        deleg->size_bytes = writer->size_bytes;
+        deleg->said_change = writer->said_change;
+        deleg->said_size_bytes = writer->said_size_bytes;
         deleg->said_atime = writer->said_atime;
         deleg->said_mtime = writer->said_mtime;
-        deleg->is_modified = true;
     }
     mutex_unlock(&shard->lock);
 }

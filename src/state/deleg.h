@@ -77,14 +77,14 @@ MUST_CHECK enum state_status state_deleg_clear(
 void state_change_begin(struct state_files *files, const struct state_file_key *key);
 void state_change_end(struct state_files *files, const struct state_file_key *key);
 
-/* Who else has a write delegation on the file, for CB_GETATTR; the values are what the client said last, or those
- * of when it was granted. False: nobody. */
+/* Who else has a write delegation on the file, for CB_GETATTR. What the client said last is at first what the file was when
+ * it was granted. False: nobody. */
 struct state_deleg_writer {
     uint64_t clientid;
     uint64_t view_tag; /* of the state_file_ref by which it was granted */
     uint32_t handle;
-    uint64_t change, size_bytes;
-    bool is_modified;
+    uint64_t change; /* of the file when it was granted */
+    uint64_t said_change, said_size_bytes;
     bool is_recalled; /* it is on its way back */
     bool has_times;
     struct state_time atime, mtime;           /* of the file when it was granted */
@@ -92,7 +92,7 @@ struct state_deleg_writer {
 };
 MUST_CHECK bool state_deleg_writer(const struct state_caller *caller,
     const struct state_file_ref *file, struct state_deleg_writer *out);
-/* Keeps what the client said: change, size and times of *writer. */
+/* Keeps what the client said. */
 void state_deleg_writer_said(
     const struct state_file_ref *file, const struct state_deleg_writer *writer);
 /* SETATTR of delegated times: whether the stateid is a write delegation of the client on this file that has them. *out is

@@ -314,8 +314,7 @@ struct state_deleg {
     struct list file_node;
     enum state_deleg_kind kind;
     enum state_deleg_phase phase;
-    uint64_t change, size_bytes;
-    bool is_modified;
+    uint64_t change, said_change, said_size_bytes;
     bool has_times;
     struct state_time atime, mtime, said_atime, said_mtime;
     struct list recall_node; /* in delegs->due or delegs->waiting */

@@ -66,6 +66,16 @@ def test_a_file_that_is_being_written_is_recalled_with_its_data(both):
     assert two.call("sharing.read_file", f"{other_path}/log") == b"first\nsecond\n"
 
 
+def test_times_that_a_program_set_are_seen_by_others_and_stay(both):
+    (one, path), (two, other_path) = both
+    one.call("delegations.set_times", f"{path}/file")
+    seen = [one.call("delegations.times_and_sizes", f"{path}/file") for one, path in both * 2]
+    assert seen[1] == seen[3]  # looking changed nothing
+    assert seen[0] == seen[1]
+    # What is written before the descriptor's times are set, and flushed after, is older than they are.
+    assert seen[0][0] == (1_000_000_000, 0) and seen[0][2] == (1_000_000_002, 10_000)
+
+
 def test_who_may_only_read_cannot_empty_a_file_by_a_delegation(both):
     (one, path), _ = both
     one.call("delegations.truncating_needs_the_right_to_write", f"{path}/file")

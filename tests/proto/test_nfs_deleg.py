@@ -6,7 +6,8 @@ import nfs4
 import nfs4_back
 import nfs_place
 import pytest
-from nfs4 import ACCESS_BOTH, ACCESS_READ, ACCESS_WRITE, CHANGE, MODE, SIZE, WRITE_LT, WRITEW_LT, putfh
+from nfs4 import (ACCESS_BOTH, ACCESS_READ, ACCESS_WRITE, CHANGE, MODE, SIZE, TIME_MODIFY, TIME_MODIFY_SET, WRITE_LT, WRITEW_LT,
+                  putfh)
 from nfs4_back import (BACKCHANNEL_FAULT, CB_GETATTR, CB_NOTIFY_LOCK, CB_PATH_DOWN, CB_PATH_DOWN_SESSION, CB_RECALL, NONE, NONE_EXT, READ,
                        WANT_ANY, WANT_NONE, WANT_READ, WANT_WRITE, WRITE, begin, delegreturn, flags_of)
 
@@ -209,6 +210,12 @@ def test_opens_made_under_a_delegation_are_claimed_while_it_is_recalled(writer, 
                          session=writer.session).status == "BAD_STATEID"
 
 
+def said_by(held, change, size):
+    """The holder answers every CB_GETATTR so."""
+    held.session.conn.answers[CB_GETATTR] = lambda call: (
+        0, nfs4.bitmap([CHANGE, SIZE]) + nfs4.opaque(nfs4.u64(change, size)))
+
+
 def test_a_getattr_of_another_client_asks_the_writer(writer, back):
     other = back()
     before = writer.run(nfs4.getattr_(CHANGE, SIZE)).ok().last.attrs
@@ -230,17 +237,36 @@ def test_a_getattr_of_another_client_asks_the_writer(writer, back):
     assert all(call.op == CB_GETATTR for call in writer.session.conn.calls)
 
 
+def test_what_was_written_back_is_no_change_and_keeps_its_time(writer, back):
+    """A client that has nothing left to write back tells the counter that it got with the delegation."""
+    granted = writer.run(nfs4.getattr_(CHANGE)).ok().last.attrs[CHANGE]
+    writer.run(nfs4.write(writer.open, 10, b"more")).ok()
+    set_by_program = {TIME_MODIFY_SET: (1_000_000_000, 0)}
+    before = writer.run(nfs4.setattr_(set_by_program), nfs4.getattr_(CHANGE, TIME_MODIFY)).ok().last.attrs
+    said_by(writer, granted, 14)
+    other = back()
+
+    def ask():
+        finish = begin(other, putfh(writer.fh), nfs4.getattr_(CHANGE, SIZE, TIME_MODIFY))
+        writer.session.conn.wait_for(CB_GETATTR)
+        return finish().ok().last.attrs
+
+    assert ask() == {**before, SIZE: 14} and before[TIME_MODIFY] == (1_000_000_000, 0)
+    said_by(writer, granted + 1, 14)  # something is to be written back
+    changed = ask()
+    assert changed[CHANGE] > before[CHANGE] and changed[TIME_MODIFY] > before[TIME_MODIFY]
+    assert ask() == changed
+    said_by(writer, granted, 14)
+    assert ask() == changed
+    said_by(writer, granted + 1, 14)  # and again
+    assert ask()[CHANGE] > changed[CHANGE]
+
+
 def test_a_writer_that_cannot_tell_is_recalled(writer, back):
     writer.session.conn.answers[CB_GETATTR] = lambda call: (nfs4.STATUS["BADHANDLE"], b"")
     finish = begin(back(), putfh(writer.fh), nfs4.getattr_(SIZE))
     writer.session.conn.wait_for(CB_GETATTR)
     assert recalled(writer, finish).last.attrs[SIZE] == 10
-
-
-def said_by(held, change, size):
-    """The holder answers every CB_GETATTR so."""
-    held.session.conn.answers[CB_GETATTR] = lambda call: (
-        0, nfs4.bitmap([CHANGE, SIZE]) + nfs4.opaque(nfs4.u64(change, size)))
 
 
 def test_a_listing_asks_the_writers_among_its_entries(back, directory):

@@ -51,6 +51,22 @@ def more(fd, text):
     os.fsync(fd)
 
 
+def set_times(path):
+    """As cp -p, tar and rsync do: writes a file and sets its times, by name and through the descriptor."""
+    for number in range(4):
+        with open(f"{path}{number}", "wb") as file:
+            file.write(b"x" * number * 5000)
+            if number % 2:
+                os.utime(file.fileno(), (1_100_000_000 + number, 1_000_000_000 + number))
+        if number % 2 == 0:
+            os.utime(f"{path}{number}", (1_100_000_000 + number, 1_000_000_000 + number))
+
+
+def times_and_sizes(path):
+    found = [os.stat(f"{path}{number}") for number in range(4)]
+    return [(attr.st_mtime, attr.st_size) for attr in found]
+
+
 def truncating_needs_the_right_to_write(path):
     """What one user wrote, and holds a delegation of, another one who may only read it cannot empty with O_TRUNC."""
     def write():
