@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 
 #define WORDS_MAX       64
+#define TOOL_WORDS_MAX  310
 #define START_MAX_MS    120000
 #define LOOK_STEP_NS    10000000
 #define LOG_SHOWN_BYTES 4096
@@ -186,4 +187,21 @@ int launch(const char *data, char **words)
     }
     instance_close(&instance);
     return status;
+}
+
+int launch_tool(char **words)
+{
+    char path[PATH_MAX];
+    char *argv[TOOL_WORDS_MAX];
+    int argc = 0;
+    find_daemon(path, sizeof path);
+    argv[argc++] = path;
+    for (; *words != NULL; words++) {
+        if (argc + 1 == TOOL_WORDS_MAX)
+            return cli_usage("These are too many words.");
+        argv[argc++] = *words;
+    }
+    argv[argc] = NULL;
+    (void)fflush(NULL);
+    become_daemon(path, argv);
 }

@@ -77,9 +77,10 @@ static uint64_t lock_owner(const struct data_dir *dir)
     return pid;
 }
 
-static int take_lock(struct data_dir *dir, const char *path, struct problem *out_problem)
+/* `flags`: O_CREAT, or 0. */
+static int take_lock(struct data_dir *dir, const char *path, int flags, struct problem *out_problem)
 {
-    dir->lock_fd = sys_openat(dir->fd, "lock", O_RDWR | O_CREAT, 0600);
+    dir->lock_fd = sys_openat(dir->fd, "lock", O_RDWR | flags, 0600);
     if (dir->lock_fd < 0) {
         problem_set(out_problem,
             "Cannot open %s/lock: %s. The directory has to belong to this user.", path,
@@ -311,7 +312,7 @@ int data_dir_open(const char *path, struct data_dir **out_dir, struct problem *o
     dir->lock_fd = -1;
     int err = open_directory(dir, path, out_problem);
     if (err == 0)
-        err = take_lock(dir, path, out_problem);
+        err = take_lock(dir, path, O_CREAT, out_problem);
     if (err < 0)
         goto out;
     err = check_format(dir, path, out_problem);
@@ -324,6 +325,31 @@ int data_dir_open(const char *path, struct data_dir **out_dir, struct problem *o
     *out_dir = dir;
     dir = NULL; /* the caller owns it now */
 out:
+    data_dir_close(dir);
+    return err;
+}
+
+int data_dir_hold(const char *path, struct data_dir **out_dir, struct problem *out_problem)
+{
+    struct data_dir *dir = calloc(1, sizeof *dir);
+    if (dir == NULL) {
+        problem_set(out_problem, "There is no memory left to start with.");
+        return -ENOMEM;
+    }
+    dir->lock_fd = -1;
+    dir->fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    int err = dir->fd < 0 ? dir->fd : 0;
+    if (err < 0)
+        problem_set(out_problem, "Cannot open the directory %s: %s.", path, strerrordesc_np(-err));
+    if (err == 0)
+        err = check_format(dir, path, out_problem);
+    /* One that is missing, or on a disk that is mounted read-only, nobody holds. */
+    if (err == 0 && faccessat(dir->fd, "lock", W_OK, 0) == 0)
+        err = take_lock(dir, path, 0, out_problem);
+    if (err == 0) {
+        *out_dir = dir;
+        return 0;
+    }
     data_dir_close(dir);
     return err;
 }

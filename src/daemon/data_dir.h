@@ -32,5 +32,9 @@ struct data_dir {
  * other files are in it; or the system's. */
 MUST_CHECK int data_dir_open(
     const char *path, struct data_dir **out_dir, struct problem *out_problem);
+/* Holds a directory that no daemon has open, for a tool that changes nothing in it: its lock is taken, its format is known,
+ * and nothing is written. Errors: as data_dir_open(); -ENOENT: it is no data directory. */
+MUST_CHECK int data_dir_hold(
+    const char *path, struct data_dir **out_dir, struct problem *out_problem);
 /* Gives the lock back. NULL is allowed. */
 void data_dir_close(struct data_dir *dir);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "daemon/announce.h"
+#include "daemon/offline.h"
 #include "daemon/service.h"
 #include "metrics/metrics.h"
 
@@ -154,6 +155,9 @@ static void keep_freed_memory(void)
 int main(int argc, char **argv)
 {
     keep_freed_memory();
+    offline_tool *tool = argc > 1 ? offline_find(argv[1]) : NULL;
+    if (tool != NULL)
+        return tool(argc - 1, argv + 1);
     struct options options;
     enum options_action action;
     struct problem problem;

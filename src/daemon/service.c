@@ -109,6 +109,7 @@ static int start_storage(struct service *service, struct problem *out_problem)
                 .block_cache_bytes = options->engine_block_cache,
                 .write_buffer_bytes = options->engine_write_buffer,
                 .reserve_bytes = options->engine_reserve,
+                .scrub_bytes_per_s = options->engine_scrub_rate,
                 .dirty_age_ms = (uint32_t)options->engine_dirty_age * 1000,
                 .keeper = key_store_keeper(service->keys),
             },

@@ -6,6 +6,7 @@
 #include "engine/calls.h"
 #include "engine/data.h"
 #include "engine/names.h"
+#include "engine/verify.h"
 #include "engine/volume.h"
 #include "fs/perm.h"
 #include "io/pool.h"
@@ -176,7 +177,8 @@ static int call_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 const struct fs_ops engine_ops = {
     .name = "engine",
-    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE | FS_CAP_QUOTAS,
+    .caps =
+        FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE | FS_CAP_QUOTAS | FS_CAP_VERIFY,
     .root = call_root,
     .getattr = call_getattr,
     .setattr = call_setattr,
@@ -211,4 +213,7 @@ const struct fs_ops engine_ops = {
     .quota_set = call_quota_set,
     .quota_get = call_quota_get,
     .quota_space = call_quota_space,
+    .verify_start = call_verify_start,
+    .verify_stop = call_verify_stop,
+    .verify_get = call_verify_get,
 };

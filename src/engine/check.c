@@ -1,14 +1,18 @@
 /*
  * engine/check.c - whether all records of a file system agree with each other (room: engine).
  *
- * Reads every record once. What it finds wrong is logged and counted; nothing is repaired. The volume is open,
- * and nobody changes it meanwhile.
+ * Reads every record once, of one state of the database that nobody changes. A kind of records that cannot be read to its
+ * end is a finding; then what would follow from it is not compared.
  */
 #include "engine/check.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
+#include "engine/inspect.h"
 #include "engine/names.h"
 #include "engine/reclaim.h"
 #include "engine/usage.h"
@@ -31,23 +35,45 @@ struct seen {
 };
 
 struct check {
-    struct volume *volume;
-    struct seen *seen; /* by id: records come in that order */
+    struct volume *volume; /* the stand-in */
+    struct volume *live;   /* NULL: nobody has it open */
+    struct seen *seen;     /* by id: records come in that order */
     size_t count;
     size_t capacity;
-    struct refs found;    /* places in maps of each block */
+    struct refs found;    /* users beyond the first of each block */
     struct seen **by_map; /* of files whose map has another number, and maps without an inode */
-    uint64_t blocks_mapped;
+    struct check_report *report;
     uint64_t used_bytes;
     uint64_t used_files;
-    uint64_t error_count;
+    unsigned visited;   /* since the sink was asked whether to stop */
+    bool is_incomplete; /* some records could not be read */
+    struct findings findings;
 };
 
-#define WRONG(check, ...)                                      \
-    do {                                                       \
-        (check)->error_count++;                                \
-        LOG_ERROR("check: records do not agree", __VA_ARGS__); \
-    } while (0)
+#define VISITS_PER_LOOK 4096u
+#define FINDING_SIZE    400u
+
+#define WRONG(check, ...) findings_add(&(check)->findings, __VA_ARGS__)
+
+void findings_add(struct findings *findings, const char *format, ...)
+{
+    char text[FINDING_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments); /* what is longer is cut */
+    va_end(arguments);
+    findings->count++;
+    findings->sink->finding(findings->sink->context, text);
+}
+
+static bool is_stopped(struct check *check)
+{
+    const struct check_sink *sink = check->findings.sink;
+    if (++check->visited < VISITS_PER_LOOK || sink->is_stopping == NULL)
+        return false;
+    check->visited = 0;
+    return sink->is_stopping(sink->context);
+}
 
 static struct seen *find_id(const struct check *check, uint64_t id)
 {
@@ -108,12 +134,16 @@ static int visit_all(struct check *check, enum key_kind kind, check_visit *visit
     struct slice key;
     struct slice value;
     while ((err = store_scan_next(iterator, &key, &value)) == 1) {
-        err = visit(check, key, value);
+        err = is_stopped(check) ? -EINTR : visit(check, key, value);
         if (err < 0)
             break;
     }
     store_scan_end(iterator);
-    return err;
+    if (err != -EBADMSG && err != -EIO)
+        return err;
+    WRONG(check, "what=unreadable-records kind=%c error=%d", (char)kind, err);
+    check->is_incomplete = true;
+    return 0;
 }
 
 static int visit_inode(struct check *check, struct slice key, struct slice value)
@@ -136,6 +166,7 @@ static int visit_inode(struct check *check, struct slice key, struct slice value
         .xattr_count = record.xattr_count,
         .xattr_bytes = record.xattr_bytes,
         .is_directory = record.attr.type == FS_DIRECTORY };
+    check->report->inodes++;
     if (record.attr.link_count > 0) {
         check->used_files++;
         check->used_bytes += (record.segment_blocks + record.small_blocks) * BLOCK_BYTES;
@@ -204,6 +235,7 @@ static void count_name(
         WRONG(check, "what=name dir=%" PRIu64 " inode=%" PRIu64, dir_id, entry->inode);
         return;
     }
+    check->report->names++;
     dir->entries_seen++;
     inode->links_seen++;
     if (!inode->is_directory)
@@ -213,7 +245,6 @@ static void count_name(
         WRONG(check, "what=parent inode=%" PRIu64, inode->id);
 }
 
-// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
 static int visit_name(struct check *check, struct slice key, struct slice value)
 {
     uint64_t numbers[2];
@@ -237,31 +268,34 @@ static int visit_name(struct check *check, struct slice key, struct slice value)
 /* Counts places in maps against users. Errors: -ENOMEM. */
 static int count_block(struct check *check, uint64_t map, uint64_t address)
 {
-    struct volume *volume = check->volume;
-    int err = refs_reserve(&check->found, address);
-    if (err < 0)
-        return err;
-    refs_add(&check->found, address);
-    if (refs_more(&check->found, address) == 1)
-        check->blocks_mapped++;
-    if (!segments_is_live(&volume->segments, address))
+    struct segments *segments = &check->volume->segments;
+    int is_again = segments_mark(segments, address);
+    if (is_again == -ENOMEM)
+        return is_again;
+    if (is_again < 0 || !segments_is_live(segments, address))
         WRONG(check, "what=mapped-block-not-live map=%" PRIu64 " address=%" PRIu64, map, address);
-    return 0;
+    if (is_again == 0)
+        check->report->segment_blocks++;
+    if (is_again != 1)
+        return 0;
+    int err = refs_reserve(&check->found, address);
+    if (err == 0)
+        refs_add(&check->found, address);
+    return err;
 }
 
 static void check_users(struct check *check, const struct ref_page *found)
 {
     for (uint32_t at = 0; at < REF_PAGE_BLOCKS; at++) {
         uint64_t address = found->index * REF_PAGE_BLOCKS + at;
-        uint32_t users = 1 + refs_more(&check->volume->refs, address);
-        if (found->more[at] > 0 && found->more[at] != users)
+        uint32_t more = refs_more(&check->volume->refs, address);
+        if (found->more[at] > 0 && found->more[at] != more)
             WRONG(check, "what=users address=%" PRIu64 " seen=%u record=%u", address,
-                found->more[at], users);
+                found->more[at] + 1, more + 1);
     }
 }
 
 /* Every block has the users that its count says. */
-// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
 static void check_shared(struct check *check)
 {
     const struct refs *refs = &check->volume->refs;
@@ -269,9 +303,9 @@ static void check_shared(struct check *check)
         for (const struct ref_page *it = check->found.table[i]; it != NULL; it = it->hash_next)
             check_users(check, it);
     }
-    if (check->found.total != refs->total + check->blocks_mapped)
-        WRONG(check, "what=shared seen=%" PRIu64 " record=%" PRIu64,
-            check->found.total - check->blocks_mapped, refs->total);
+    if (refs->total != check->found.total)
+        WRONG(
+            check, "what=shared seen=%" PRIu64 " record=%" PRIu64, check->found.total, refs->total);
 }
 
 static int visit_group(struct check *check, struct slice key, struct slice value)
@@ -307,7 +341,49 @@ static int visit_small(struct check *check, struct slice key, struct slice value
         WRONG(check, "what=small-record-of-nobody");
     else
         seen->small_seen++;
+    check->report->small_blocks++;
     return 0;
+}
+
+/* A cut that goes on belongs to an inode. */
+static int visit_cut(struct check *check, struct slice key, struct slice value)
+{
+    uint64_t id;
+    if (!key_parse(key, KEY_CUT, 1, &id) || value_open(&value) < 0 || find_id(check, id) == NULL)
+        WRONG(check, "what=cut-of-nobody");
+    return 0;
+}
+
+static void report_unmapped(void *context, uint64_t address, uint32_t count)
+{
+    struct check *check = context;
+    WRONG(check, "what=live-block-not-mapped address=%" PRIu64 " blocks=%u", address, count);
+}
+
+/* The file of a segment with live blocks is there, is what it says, and is long enough. */
+static void check_segment(void *context, uint64_t id, const struct segment *segment)
+{
+    struct check *check = context;
+    struct volume *live = check->live;
+    check->report->segments++;
+    if (segment->live_count == 0)
+        return;
+    int err = segment_check_file(&check->volume->segments, segment);
+    if (err == 0 || (live != NULL && !segments_has(&live->segments, id)))
+        return; /* it died since */
+    WRONG(check, "what=segment-file segment=%" PRIu64 " live_blocks=%u error=%d", id,
+        segment->live_count, err);
+}
+
+static void check_space(struct check *check)
+{
+    struct segments *segments = &check->volume->segments;
+    segments_visit_unmarked(segments, report_unmapped, check);
+    segments_visit_all(segments, check_segment, check);
+    uint64_t live = segments_live_blocks(segments);
+    if (live != check->report->segment_blocks)
+        WRONG(check, "what=live-blocks live=%" PRIu64 " mapped=%" PRIu64, live,
+            check->report->segment_blocks);
 }
 
 static void check_counts(struct check *check)
@@ -361,51 +437,100 @@ static int compare_ids(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static int check_all(struct volume *volume, uint64_t *out_error_count)
+/* The totals of the whole file system. */
+static void check_totals(struct check *check)
 {
-    struct check check = { .volume = volume };
+    const struct volume *volume = check->volume;
+    if (volume->used_bytes != check->used_bytes || volume->used_files != check->used_files)
+        WRONG(check,
+            "what=totals bytes=%" PRIu64 " seen=%" PRIu64 " files=%" PRIu64 " seen=%" PRIu64,
+            (uint64_t)volume->used_bytes, check->used_bytes, (uint64_t)volume->used_files,
+            check->used_files);
+}
+
+static int check_records(struct check *check)
+{
+    int err = visit_all(check, KEY_INODE, visit_inode);
+    size_t inode_count = check->count;
+    if (err == 0)
+        err = visit_all(check, KEY_ORPHAN, visit_orphan);
+    if (err == 0)
+        err = visit_all(check, KEY_OLD_MAP, visit_old_map);
+    if (check->count > inode_count)
+        qsort(check->seen, check->count, sizeof *check->seen, compare_ids);
+    if (err == 0)
+        err = visit_all(check, KEY_NAME, visit_name);
+    if (err == 0)
+        err = visit_all(check, KEY_XATTR, visit_xattrs);
+    if (err == 0)
+        err = visit_all(check, KEY_CUT, visit_cut);
+    return err < 0 ? err : check_maps(check);
+}
+
+int check_run(
+    struct inspection *inspection, const struct check_sink *sink, struct check_report *out_report)
+{
+    struct check_report report = { 0 };
+    struct check check = { .volume = inspection->volume,
+        .live = inspection->live,
+        .report = &report,
+        .findings = { .sink = sink } };
     int err = refs_init(&check.found);
     if (err == 0)
-        err = visit_all(&check, KEY_INODE, visit_inode);
-    size_t inode_count = check.count;
-    if (err == 0)
-        err = visit_all(&check, KEY_ORPHAN, visit_orphan);
-    if (err == 0)
-        err = visit_all(&check, KEY_OLD_MAP, visit_old_map);
-    if (check.count > inode_count)
-        qsort(check.seen, check.count, sizeof *check.seen, compare_ids);
-    if (err == 0)
-        err = visit_all(&check, KEY_NAME, visit_name);
-    if (err == 0)
-        err = visit_all(&check, KEY_XATTR, visit_xattrs);
-    if (err == 0)
-        err = check_maps(&check);
-    if (err == 0)
-        err = usage_check(volume, &check.error_count);
-    if (err == 0) {
+        err = check_records(&check);
+    if (err == 0 && !check.is_incomplete) {
         check_counts(&check);
         check_shared(&check);
-        uint64_t live = segments_live_blocks(&volume->segments);
-        if (live != check.blocks_mapped)
-            WRONG(&check, "what=live-blocks live=%" PRIu64 " mapped=%" PRIu64, live,
-                check.blocks_mapped);
-        if (volume->used_bytes != check.used_bytes || volume->used_files != check.used_files)
-            WRONG(&check,
-                "what=usage bytes=%" PRIu64 " seen=%" PRIu64 " files=%" PRIu64 " seen=%" PRIu64,
-                (uint64_t)volume->used_bytes, check.used_bytes, (uint64_t)volume->used_files,
-                check.used_files);
-        *out_error_count = check.error_count;
+        check_space(&check);
+        check_totals(&check);
     }
+    if (err == 0 && !check.is_incomplete && inspection->state.usage_version > 0)
+        err = usage_check(check.volume, &check.findings);
+    report.wrong_count = check.findings.count;
+    if (err == 0)
+        *out_report = report;
     free(check.seen);
     refs_fini(&check.found);
     return err;
 }
 
+/* What memory knows is what the records say. */
+static void check_memory(struct inspection *inspection, struct findings *findings)
+{
+    struct volume *live = inspection->live;
+    const struct volume *seen = inspection->volume;
+    uint64_t live_blocks = segments_live_blocks(&live->segments);
+    uint64_t record_blocks = segments_live_blocks(&inspection->volume->segments);
+    if (live_blocks != record_blocks || live->refs.total != seen->refs.total)
+        findings_add(
+            findings, "what=memory live=%" PRIu64 " record=%" PRIu64, live_blocks, record_blocks);
+    if (live->used_bytes != seen->used_bytes || live->used_files != seen->used_files)
+        findings_add(findings, "what=memory-totals bytes=%" PRIu64 " record=%" PRIu64,
+            (uint64_t)live->used_bytes, (uint64_t)seen->used_bytes);
+}
+
+static void log_finding(void *context, const char *text)
+{
+    const struct volume *volume = context;
+    LOG_ERROR("check: records do not agree", "fs=%s %s", volume->fs_id, text);
+}
+
 int volume_check(struct volume *volume, uint64_t *out_error_count)
 {
+    const struct check_sink sink = { .context = volume, .finding = log_finding };
+    struct findings findings = { .sink = &sink };
+    struct check_report report = { 0 };
+    struct inspection *inspection;
     background_claim_reaper(volume);
     reclaim_run(volume); /* so that what is half deleted goes first */
-    int err = check_all(volume, out_error_count);
+    int err = inspect_live(volume, &inspection);
+    if (err == 0) {
+        err = check_run(inspection, &sink, &report);
+        check_memory(inspection, &findings);
+        inspect_close(inspection);
+    }
     background_release_reaper(volume);
+    if (err == 0)
+        *out_error_count = report.wrong_count + findings.count;
     return err;
 }

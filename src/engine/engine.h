@@ -21,7 +21,8 @@ struct engine_options {
     uint32_t small_file_bytes;   /* UNSTABLE files up to this size stay out of segments; 0: 8 KiB */
     uint32_t dir_names_max;      /* larger directories are not held whole in memory; 0: 262,144 */
     uint32_t dirty_age_ms;       /* UNSTABLE data is committed after this; 0: 30 s */
-    uint32_t step_blocks; /* a batch frees or shares this many at most; 0: 65,536 (256 MiB) */
+    uint32_t step_blocks;       /* a batch frees or shares this many at most; 0: 65,536 (256 MiB) */
+    uint64_t scrub_bytes_per_s; /* that scrubbing reads; 0: as fast as it goes */
     const struct fs_keeper *keeper; /* borrowed; NULL: there are no encrypted file systems */
     uint64_t name_hash_mask;        /* for tests: makes names collide; 0: all bits */
 };

@@ -58,7 +58,9 @@ static int open_file(struct journal *journal, uint32_t index, int flags)
 {
     char name[16];
     (void)snprintf(name, sizeof name, "%u", index);
-    int fd = sys_openat(journal->dir_fd, name, O_RDWR | flags, 0600);
+    if (journal->options.is_read_only)
+        flags = O_RDONLY;
+    int fd = sys_openat(journal->dir_fd, name, flags, 0600);
     if (fd < 0)
         return fd;
     struct stat st;
@@ -95,19 +97,19 @@ int journal_open(const struct journal_options *options, struct journal **out_jou
     for (uint32_t i = 0; i < FILES_MAX; i++)
         journal->files[i].fd = -1;
     journal->dir_fd = -1;
-    int err = sys_mkdirat(options->dir_fd, "journal", 0700);
+    int err = options->is_read_only ? 0 : sys_mkdirat(options->dir_fd, "journal", 0700);
     if (err == 0)
         journal->dir_fd = sys_openat(options->dir_fd, "journal", O_RDONLY | O_DIRECTORY, 0);
     if (err == 0 && journal->dir_fd < 0)
         err = journal->dir_fd;
     for (uint32_t i = 0; err == 0 && i < FILES_MAX; i++) {
-        err = open_file(journal, i, i == 0 ? O_CREAT : 0);
+        err = open_file(journal, i, i == 0 ? O_RDWR | O_CREAT : O_RDWR);
         if (err == -ENOENT)
             err = 0;
     }
-    if (err == 0)
+    if (err == 0 && !options->is_read_only)
         err = sys_fsync(journal->dir_fd);
-    if (err == 0)
+    if (err == 0 && !options->is_read_only)
         err = sys_fsync(options->dir_fd);
     if (err < 0) {
         journal_close(journal);
@@ -394,7 +396,7 @@ static int next(struct journal *journal, uint64_t number)
     }
     wait_for_work(journal, &journal->is_preparing);
     if (file->fd < 0) {
-        int err = open_file(journal, index, O_CREAT);
+        int err = open_file(journal, index, O_RDWR | O_CREAT);
         if (err == 0)
             err = sys_fsync(journal->dir_fd);
         if (err < 0)

@@ -31,6 +31,7 @@ struct journal_options {
     uint64_t file_bytes;         /* a file that is longer is not continued; 0: 32 MiB */
     int (*flush)(void *context); /* has RocksDB write all that was applied to tables; on the pool */
     void *context;
+    bool is_read_only; /* nothing is made or changed: only replayed */
 };
 
 /* Opens the files, or makes the first. Errors: -EIO, -ENOSPC, -ENOMEM. */

@@ -381,7 +381,7 @@ static int apply_freed(struct volume *volume, struct slice value)
     return err;
 }
 
-int reclaim_load_segments(struct volume *volume, const struct volume_state *state)
+int reclaim_load_space(struct volume *volume, const struct volume_state *state)
 {
     int err = load_segment_records(volume);
     if (err == 0)
@@ -404,5 +404,11 @@ int reclaim_load_segments(struct volume *volume, const struct volume_state *stat
             break;
     }
     store_scan_end(iterator);
+    return err;
+}
+
+int reclaim_load_segments(struct volume *volume, const struct volume_state *state)
+{
+    int err = reclaim_load_space(volume, state);
     return err < 0 ? err : segments_reconcile(&volume->segments);
 }

@@ -47,5 +47,7 @@ void reclaim_run(struct volume *volume);
 MUST_CHECK int reclaim_checkpoint(struct volume *volume, bool is_last);
 /* At opening, before the committer starts: finds what a crash left to delete. */
 MUST_CHECK int reclaim_load_orphans(struct volume *volume);
-/* At opening: what is live, from the records of segments, of freed blocks and of shared ones. */
+/* What is live and shared, from the records of segments, of freed blocks and of shared ones. */
+MUST_CHECK int reclaim_load_space(struct volume *volume, const struct volume_state *state);
+/* At opening: the same, and drops files that no record knows. */
 MUST_CHECK int reclaim_load_segments(struct volume *volume, const struct volume_state *state);

@@ -132,9 +132,10 @@ static int write_header(struct segments *segments, int fd, uint64_t id, uint64_t
     return err < 0 ? err : sys_fdatasync(fd);
 }
 
-/* The salt of a segment that was made before. Errors: -EBADMSG. */
+/* What the header of a segment that was made before says; without encryption the salt is 0. Errors: -EBADMSG. */
 static int read_salt(const struct segments *segments, int fd, uint64_t id, uint64_t *out_salt)
 {
+    uint32_t version = segments->crypt != NULL ? HEADER_SALTED : HEADER_VERSION;
     uint8_t block[BLOCK_BYTES];
     int err = sys_pread_all(fd, block, sizeof block, 0);
     if (err < 0)
@@ -142,12 +143,31 @@ static int read_salt(const struct segments *segments, int fd, uint64_t id, uint6
     uint64_t checksum = load_be64(block + 40);
     store_be64(block + 40, 0);
     if (checksum != block_checksum(block) ||
-        memcmp(block, header_magic, sizeof header_magic) != 0 ||
-        load_be32(block + 8) != HEADER_SALTED ||
+        memcmp(block, header_magic, sizeof header_magic) != 0 || load_be32(block + 8) != version ||
+        load_be32(block + 12) != segments->segment_blocks ||
         memcmp(block + 16, segments->uuid, UUID_BYTES) != 0 || load_be64(block + 32) != id)
         return -EBADMSG;
     *out_salt = load_be64(block + 48) & CRYPT_SALT_MASK;
     return 0;
+}
+
+int segment_check_file(const struct segments *segments, const struct segment *segment)
+{
+    char name[SEGMENT_NAME_SIZE];
+    uint64_t salt;
+    struct stat st;
+    segment_file_name(segment->id, name);
+    int fd = sys_openat(segments->dir_fd, name, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    int err = fstat(fd, &st) < 0 ? -errno : read_salt(segments, fd, segment->id, &salt);
+    (void)close(fd); /* opened for reading */
+    uint32_t last = segments->segment_blocks - 1;
+    while (last > 0 && (segment->live[last / 64] >> last % 64 & 1) == 0)
+        last--;
+    if (err == 0 && (uint64_t)st.st_size < (last + 1) * (uint64_t)BLOCK_BYTES)
+        err = -EBADMSG;
+    return err;
 }
 
 /* Gives the file room up to `blocks`; a host file system that cannot is asked at each write

@@ -48,7 +48,7 @@ struct segment {
     bool is_changed;    /* its live bits, since its g record was written */
     uint64_t *live;     /* a bit per block */
     uint64_t *busy;
-    uint64_t *given_back; /* punched already */
+    uint64_t *given_back; /* punched already; of a checked stand-in: mapped */
 };
 
 /* The file of a segment that died whole, for the next one: its blocks are allocated and in the host's cache, so
@@ -160,6 +160,15 @@ MUST_CHECK int segments_reconcile(struct segments *segments);
 typedef void segment_visit(void *context, uint64_t id, const struct segment *segment);
 void segments_visit_changed(struct segments *segments, segment_visit *visit, void *context);
 /* For checks. */
+/* Notes that a map has the block. 1: one had it before; 0: the first. Errors: -ENOENT: there is no such segment; -ENOMEM. */
+MUST_CHECK int segments_mark(struct segments *segments, uint64_t address);
+/* Visits each range of blocks that are live and were not marked. */
+typedef void segment_range_visit(void *context, uint64_t address, uint32_t count);
+void segments_visit_unmarked(struct segments *segments, segment_range_visit *visit, void *context);
+/* Visits all segments, whose table nobody changes. */
+void segments_visit_all(const struct segments *segments, segment_visit *visit, void *context);
+/* Whether a segment's file is what its header must say and as long as its live blocks need. Errors: -ENOENT, -EBADMSG, -EIO. */
+MUST_CHECK int segment_check_file(const struct segments *segments, const struct segment *segment);
 bool segments_is_live(struct segments *segments, uint64_t address);
 uint64_t segments_live_blocks(struct segments *segments);
 /* Whether segment `id` is still known. */

@@ -128,6 +128,50 @@ uint64_t segments_live_blocks(struct segments *segments)
     return count;
 }
 
+int segments_mark(struct segments *segments, uint64_t address)
+{
+    uint32_t at = (uint32_t)(address % segments->segment_blocks);
+    int result = -ENOENT;
+    mutex_lock(&segments->lock);
+    struct segment *segment = segments_find_locked(segments, address / segments->segment_blocks);
+    if (segment != NULL && segment->given_back == NULL)
+        segment->given_back = calloc(segments->segment_blocks / 64, sizeof(uint64_t));
+    if (segment != NULL)
+        result = segment->given_back == NULL ? -ENOMEM : bits_set(segment->given_back, at, 1) == 0;
+    mutex_unlock(&segments->lock);
+    return result;
+}
+
+static void visit_unmarked(const struct segments *segments, const struct segment *segment,
+    segment_range_visit *visit, void *context)
+{
+    uint64_t base = segment->id * segments->segment_blocks;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i <= segments->segment_blocks; i++) {
+        bool is_unmarked = i < segments->segment_blocks && bit_is_set(segment->live, i) &&
+                           !bit_is_set(segment->given_back, i);
+        if (!is_unmarked && count > 0)
+            visit(context, base + i - count, count);
+        count = is_unmarked ? count + 1 : 0;
+    }
+}
+
+void segments_visit_unmarked(struct segments *segments, segment_range_visit *visit, void *context)
+{
+    for (uint32_t i = 0; i <= segments->mask; i++) {
+        for (const struct segment *it = segments->table[i]; it != NULL; it = it->hash_next)
+            visit_unmarked(segments, it, visit, context);
+    }
+}
+
+void segments_visit_all(const struct segments *segments, segment_visit *visit, void *context)
+{
+    for (uint32_t i = 0; i <= segments->mask; i++) {
+        for (const struct segment *it = segments->table[i]; it != NULL; it = it->hash_next)
+            visit(context, it->id, it);
+    }
+}
+
 struct hole {
     uint32_t first;
     uint32_t count;

@@ -30,7 +30,9 @@ struct store_shared {
 struct store {
     struct store_shared *shared;
     rocksdb_t *db;
-    struct crypt *crypt; /* NULL: values are in clear */
+    struct crypt *crypt;                /* NULL: values are in clear */
+    const rocksdb_snapshot_t *snapshot; /* of a view: what it reads; NULL: the newest */
+    rocksdb_readoptions_t *read;
     char name[64];
 };
 
@@ -57,13 +59,17 @@ struct store_iterator {
 static int store_error(const char *name, const char *what, char *text)
 {
     int err = -EIO;
-    if (strstr(text, "No space left") != NULL)
+    /* Damage first: its words ("block checksum mismatch", a file's name) may have those of the others in them. */
+    if (strstr(text, "Corruption") != NULL)
+        err = -EBADMSG;
+    else if (strstr(text, "No space left") != NULL)
         err = -ENOSPC;
-    else if (strstr(text, "lock ") != NULL || strstr(text, "LOCK") != NULL)
+    else if (strstr(text, "While lock file") != NULL || strstr(text, "lock hold by") != NULL)
         err = -EBUSY;
     else if (strstr(text, "does not exist (create_if_missing") != NULL)
         err = -ENOENT;
-    else if (strstr(text, "Corruption") != NULL || strstr(text, "Invalid argument") != NULL)
+    else if (strstr(text, "Invalid argument") != NULL ||
+             strstr(text, "No such file or directory") != NULL) /* one of its own is missing */
         err = -EBADMSG;
     char quoted[ERROR_TEXT_MAX];
     LOG_ERROR("database failed", "fs=%s doing=%s text=%s", name, what,
@@ -158,10 +164,13 @@ static bool is_mended(const struct store *store, const char *path, const char *t
     return true;
 }
 
-static int open_database(struct store *store, const char *path, bool create)
+static int open_database(struct store *store, const struct store_place *place)
 {
+    const char *path = place->path;
     rocksdb_options_t *options = rocksdb_options_create_copy(store->shared->options);
-    rocksdb_options_set_create_if_missing(options, create ? 1 : 0);
+    rocksdb_options_set_create_if_missing(options, place->create ? 1 : 0);
+    if (place->is_copy)
+        rocksdb_options_set_disable_auto_compactions(options, 1);
     char *text = NULL;
     store->db = rocksdb_open(options, path, &text);
     if (text != NULL && is_mended(store, path, text)) {
@@ -181,10 +190,11 @@ int store_open(
         return -ENOMEM;
     store->shared = shared;
     store->crypt = place->crypt;
+    store->read = shared->read;
     size_t name_size = min_size(strlen(place->name), sizeof store->name - 1);
     // NOLINTNEXTLINE(bugprone-not-null-terminated-result): calloc() has put the NUL there
     memcpy(store->name, place->name, name_size);
-    int err = open_database(store, place->path, place->create);
+    int err = open_database(store, place);
     if (err < 0) {
         free(store);
         return err;
@@ -197,8 +207,27 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    rocksdb_close(store->db);
+    if (store->snapshot == NULL) {
+        rocksdb_close(store->db);
+    } else {
+        rocksdb_readoptions_destroy(store->read);
+        rocksdb_release_snapshot(store->db, store->snapshot);
+    }
     free(store);
+}
+
+int store_view_new(struct store *store, struct store **out_view)
+{
+    struct store *view = malloc(sizeof *view);
+    if (view == NULL)
+        return -ENOMEM;
+    *view = *store;
+    view->snapshot = rocksdb_create_snapshot(store->db);
+    view->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    rocksdb_readoptions_set_fill_cache(view->read, 0);
+    *out_view = view;
+    return 0;
 }
 
 /* Opens what was sealed under `key` into `out`, of its size. */
@@ -234,8 +263,8 @@ static int open_pinned(const struct store *store, const struct key *key, struct 
 int store_get(struct store *store, const struct key *key, struct store_value *out_value)
 {
     char *text = NULL;
-    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned(
-        store->db, store->shared->read, (const char *)key->bytes, key->size, &text);
+    rocksdb_pinnableslice_t *pin =
+        rocksdb_get_pinned(store->db, store->read, (const char *)key->bytes, key->size, &text);
     if (text != NULL)
         return store_error(store->name, "get", text);
     if (pin == NULL)
@@ -267,6 +296,10 @@ int store_scan(struct store *store, const struct key *from, const struct key *en
     iterator->store = store;
     iterator->end = *end;
     iterator->options = rocksdb_readoptions_create();
+    if (store->snapshot != NULL) {
+        rocksdb_readoptions_set_snapshot(iterator->options, store->snapshot);
+        rocksdb_readoptions_set_fill_cache(iterator->options, 0);
+    }
     rocksdb_readoptions_set_iterate_upper_bound(
         iterator->options, (const char *)iterator->end.bytes, iterator->end.size);
     iterator->iterator = rocksdb_create_iterator(store->db, iterator->options);

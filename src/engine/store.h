@@ -38,11 +38,16 @@ struct store_place {
     const char *name;
     struct crypt *crypt;
     bool create;
+    bool is_copy; /* to be looked at: it is not tidied up */
 };
 MUST_CHECK int store_open(
     struct store_shared *shared, const struct store_place *place, struct store **out_store);
 /* NULL is allowed. */
 void store_close(struct store *store);
+
+/* The database as it is at this moment, for reading; it does not push others' blocks out of the cache. The caller closes
+ * it, before the store. Errors: -ENOMEM. */
+MUST_CHECK int store_view_new(struct store *store, struct store **out_view);
 
 /* A value that stays valid until it is released. */
 struct store_value {

@@ -22,6 +22,7 @@
 #include "engine/keys.h"
 
 struct batch;
+struct findings; /* engine/check.h */
 struct pending;
 struct usage_tree; /* opaque: usage.c */
 struct volume;
@@ -101,5 +102,5 @@ void usage_walk_fini(struct usage_walk *walk);
 /* A file system that no release counted so far: writes the records, durable on return. Begins again when it was
  * interrupted. Before the committer starts. Errors: as usage_walk_run(), -ENOSPC. */
 MUST_CHECK int usage_count_first(struct volume *volume, struct volume_state *state);
-/* Compares the records with a walk; logs and counts what is wrong. */
-MUST_CHECK int usage_check(struct volume *volume, uint64_t *error_count);
+/* Compares the records with a walk. */
+MUST_CHECK int usage_check(struct volume *volume, struct findings *findings);

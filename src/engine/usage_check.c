@@ -1,17 +1,15 @@
 /*
  * engine/usage_check.c - whether the records of usage are what a walk over the whole tree finds (room: engine).
  */
-#include "base/log.h"
+#include <inttypes.h>
+
+#include "engine/check.h"
 #include "engine/links.h"
 #include "engine/store.h"
 #include "engine/usage.h"
 #include "engine/volume.h"
 
-#define WRONG(error_count, ...)                                \
-    do {                                                       \
-        ++*(error_count);                                      \
-        LOG_ERROR("check: records do not agree", __VA_ARGS__); \
-    } while (0)
+#define WRONG(findings, ...) findings_add(findings, __VA_ARGS__)
 
 /* How many records there are of a kind. */
 static int count_records(struct volume *volume, enum key_kind kind, uint64_t *out_count)
@@ -34,9 +32,8 @@ static int count_records(struct volume *volume, enum key_kind kind, uint64_t *ou
 }
 
 /* Compares one record; gives whether there is to be one. */
-// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
 static int check_dir(
-    const struct usage_walk *walk, const struct usage_dir *dir, uint64_t *error_count)
+    const struct usage_walk *walk, const struct usage_dir *dir, struct findings *findings)
 {
     const struct fs_usage zero = { 0 };
     const struct fs_usage *seen = &dir->usage;
@@ -45,7 +42,7 @@ static int check_dir(
     if (err < 0)
         return err;
     if (!usage_equal(seen, &record)) {
-        WRONG(error_count,
+        WRONG(findings,
             "what=usage dir=%" PRIu64 " bytes=%" PRIu64 "/%" PRIu64 " size=%" PRIu64 "/%" PRIu64
             " entries=%" PRIu64 "/%" PRIu64,
             dir->id, record.space_bytes, seen->space_bytes, record.size_bytes, seen->size_bytes,
@@ -55,11 +52,11 @@ static int check_dir(
     return !usage_equal(seen, &zero);
 }
 
-static int check_dirs(const struct usage_walk *walk, uint64_t *error_count)
+static int check_dirs(const struct usage_walk *walk, struct findings *findings)
 {
     uint64_t expected = 0;
     for (size_t i = 0; i < walk->dir_count; i++) {
-        int is_expected = check_dir(walk, &walk->dirs[i], error_count);
+        int is_expected = check_dir(walk, &walk->dirs[i], findings);
         if (is_expected < 0)
             return is_expected;
         expected += (uint64_t)is_expected;
@@ -67,11 +64,11 @@ static int check_dirs(const struct usage_walk *walk, uint64_t *error_count)
     uint64_t count;
     int err = count_records(walk->volume, KEY_USAGE, &count);
     if (err == 0 && count != expected)
-        WRONG(error_count, "what=usage-records count=%" PRIu64 " seen=%" PRIu64, count, expected);
+        WRONG(findings, "what=usage-records count=%" PRIu64 " seen=%" PRIu64, count, expected);
     return err;
 }
 
-static int check_links(const struct usage_walk *walk, uint64_t *error_count)
+static int check_links(const struct usage_walk *walk, struct findings *findings)
 {
     for (size_t i = 0; i < walk->link_count; i++) {
         const struct usage_link *link = &walk->links[i];
@@ -87,20 +84,18 @@ static int check_links(const struct usage_walk *walk, uint64_t *error_count)
         if (err < 0 && err != -ENOENT)
             return err;
         if (count != link->count)
-            WRONG(error_count, "what=links-record inode=%" PRIu64 " dir=%" PRIu64, link->inode,
+            WRONG(findings, "what=links-record inode=%" PRIu64 " dir=%" PRIu64, link->inode,
                 link->dir);
     }
     uint64_t count;
     int err = count_records(walk->volume, KEY_LINK, &count);
     if (err == 0 && count != walk->link_count)
-        WRONG(
-            error_count, "what=links-records count=%" PRIu64 " seen=%zu", count, walk->link_count);
+        WRONG(findings, "what=links-records count=%" PRIu64 " seen=%zu", count, walk->link_count);
     return err;
 }
 
 /* Each quota is one of a directory that is there. */
-// NOLINTNEXTLINE(readability-function-size): the deepest levels are those of LOG_ERROR()
-static int check_quotas(const struct usage_walk *walk, uint64_t *error_count)
+static int check_quotas(const struct usage_walk *walk, struct findings *findings)
 {
     struct key from;
     struct key end;
@@ -120,27 +115,27 @@ static int check_quotas(const struct usage_walk *walk, uint64_t *error_count)
                 at++;
         }
         if (dir == 0 || at == walk->dir_count)
-            WRONG(error_count, "what=quota-of-nobody dir=%" PRIu64, dir);
+            WRONG(findings, "what=quota-of-nobody dir=%" PRIu64, dir);
     }
     store_scan_end(iterator);
     return err;
 }
 
-int usage_check(struct volume *volume, uint64_t *error_count)
+int usage_check(struct volume *volume, struct findings *findings)
 {
     struct usage_walk walk;
     int err = usage_walk_run(volume, &walk);
     if (err == 0)
-        err = check_dirs(&walk, error_count);
+        err = check_dirs(&walk, findings);
     if (err == 0)
-        err = check_links(&walk, error_count);
+        err = check_links(&walk, findings);
     if (err == 0)
-        err = check_quotas(&walk, error_count);
+        err = check_quotas(&walk, findings);
     for (size_t i = 0; err == 0 && i < walk.home_count; i++)
-        WRONG(error_count, "what=home inode=%" PRIu64, walk.homes[i].inode);
+        WRONG(findings, "what=home inode=%" PRIu64, walk.homes[i].inode);
     usage_walk_fini(&walk);
     if (err == -EBADMSG) { /* the rest of the check says what */
-        WRONG(error_count, "what=tree");
+        WRONG(findings, "what=tree");
         err = 0;
     }
     return err;

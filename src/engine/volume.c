@@ -16,14 +16,12 @@
 #include "base/random.h"
 #include "base/sys.h"
 #include "engine/data_remap.h"
+#include "engine/format.h"
 #include "engine/reclaim.h"
 #include "engine/usage.h"
+#include "engine/verify.h"
 #include "engine/volume_key.h"
 
-#define FORMAT_VERSION    4
-#define FORMAT_ENCRYPTED  3 /* what was encrypted before usage was counted; all else is older */
-#define FORMAT_SIZE_MAX   512u
-#define CIPHER            "aes-256-gcm"
 #define SPACE_CHECK_MS    200u
 #define SEGMENT_FDS_MAX   256u
 #define INODE_CEILING_NEW (INODE_FIRST + 65536)
@@ -62,67 +60,7 @@ bool volume_is_nearly_full(struct volume *volume)
     return is_full;
 }
 
-/* What the format file says. */
-struct format {
-    unsigned version;
-    uint32_t segment_blocks;
-    uint8_t uuid[UUID_BYTES];
-    struct hash_key name_key; /* zeros when encrypted */
-    bool is_encrypted;
-};
-
-static int format_write(int dir_fd, const struct format *format)
-{
-    char text[FORMAT_SIZE_MAX];
-    char uuid[2 * UUID_BYTES + 1];
-    for (size_t i = 0; i < UUID_BYTES; i++)
-        (void)snprintf(uuid + 2 * i, 3, "%02x", format->uuid[i]);
-    int size = snprintf(text, sizeof text,
-        "shoal-engine %d\nuuid %s\nname-key %016" PRIx64 "%016" PRIx64 "\nsegment-blocks %u\n%s",
-        FORMAT_VERSION, uuid, format->name_key.k0, format->name_key.k1, format->segment_blocks,
-        format->is_encrypted ? "cipher " CIPHER "\n" : "");
-    return sys_replace_file(dir_fd, "format", text, (size_t)size, 0600);
-}
-
-/* Errors: -ENOENT; -EPROTO: newer; -EBADMSG. */
-static int format_read(int dir_fd, struct format *out_format)
-{
-    char *text;
-    int err = sys_read_file(dir_fd, "format", FORMAT_SIZE_MAX, &text);
-    if (err < 0)
-        return err == -EFBIG ? -EBADMSG : err;
-    unsigned version = 0;
-    char uuid[2 * UUID_BYTES + 1] = "";
-    char cipher[32] = "";
-    struct format format = { .version = FORMAT_VERSION };
-    // NOLINTNEXTLINE(cert-err34-c): what does not fit is refused below, by values and their count
-    int fields = sscanf(text,
-        "shoal-engine %u uuid %32[0-9a-f] name-key %16" SCNx64 "%16" SCNx64
-        " segment-blocks %u cipher %31s",
-        &version, uuid, &format.name_key.k0, &format.name_key.k1, &format.segment_blocks, cipher);
-    free(text);
-    if (fields < 1 || version == 0)
-        return -EBADMSG;
-    format.is_encrypted = strcmp(cipher, CIPHER) == 0;
-    if (version > FORMAT_VERSION || (fields == 6 && !format.is_encrypted))
-        return -EPROTO;
-    uint32_t blocks = format.segment_blocks;
-    bool may_be = version == FORMAT_VERSION || format.is_encrypted == (version == FORMAT_ENCRYPTED);
-    if (fields < 5 || !may_be || strlen(uuid) != 2 * UUID_BYTES || blocks < SEGMENT_BLOCKS_MIN ||
-        blocks > SEGMENT_BLOCKS_MAX || (blocks & (blocks - 1)) != 0)
-        return -EBADMSG;
-    for (size_t i = 0; i < UUID_BYTES; i++) {
-        unsigned byte = 0;
-        // NOLINTNEXTLINE(cert-err34-c): two hexadecimal digits, as was checked
-        (void)sscanf(uuid + 2 * i, "%2x", &byte);
-        format.uuid[i] = (uint8_t)byte;
-    }
-    format.version = version;
-    *out_format = format;
-    return 0;
-}
-
-static bool id_is_safe(const char *fs_id)
+bool volume_id_is_safe(const char *fs_id)
 {
     size_t size = strlen(fs_id);
     return size > 0 && size < FS_ID_SIZE && fs_id[0] != '.' && strchr(fs_id, '/') == NULL;
@@ -204,7 +142,9 @@ static int make_files(struct engine *engine, const char *fs_id, const char *key_
     random_bytes(format.uuid, sizeof format.uuid);
     if (!format.is_encrypted)
         random_bytes(&format.name_key, sizeof format.name_key);
-    const struct key_place place = { engine, fs_id, fd, format.uuid };
+    const struct key_place place = {
+        .engine = engine, .fs_id = fs_id, .dir_fd = fd, .uuid = format.uuid
+    };
     int err = sys_mkdirat(fd, "data", 0700);
     if (err == 0 && format.is_encrypted)
         err = volume_key_make(&place, key_id, &crypt);
@@ -216,7 +156,7 @@ static int make_files(struct engine *engine, const char *fs_id, const char *key_
 
 int volume_create(struct engine *engine, const char *fs_id, const char *key_id)
 {
-    if (!id_is_safe(fs_id))
+    if (!volume_id_is_safe(fs_id))
         return -EINVAL;
     struct format format;
     int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
@@ -244,7 +184,7 @@ int volume_create(struct engine *engine, const char *fs_id, const char *key_id)
 
 int volume_destroy(struct engine *engine, const char *fs_id)
 {
-    if (!id_is_safe(fs_id))
+    if (!volume_id_is_safe(fs_id))
         return -EINVAL;
     int fd = sys_openat(engine->dir_fd, fs_id, O_RDONLY | O_DIRECTORY, 0);
     if (fd == -ENOENT)
@@ -272,7 +212,7 @@ static int apply_journal(void *context, struct slice batch)
     return store_apply_bytes(volume->store, batch);
 }
 
-static int read_state(struct volume *volume, struct volume_state *out_state)
+int volume_read_state(struct volume *volume, struct volume_state *out_state)
 {
     struct key key;
     key_make0(&key, KEY_STATE);
@@ -307,7 +247,9 @@ static int open_files(struct volume *volume)
     volume->segment_blocks = format.segment_blocks;
     memcpy(volume->uuid, format.uuid, UUID_BYTES);
     if (format.is_encrypted) {
-        const struct key_place place = { engine, volume->fs_id, volume->dir_fd, volume->uuid };
+        const struct key_place place = {
+            .engine = engine, .fs_id = volume->fs_id, .dir_fd = volume->dir_fd, .uuid = volume->uuid
+        };
         err = volume_key_open(&place, &volume->crypt);
         if (err < 0)
             return err;
@@ -338,7 +280,7 @@ static int replay_journal(struct volume *volume, struct volume_state *state)
     if (err == 0)
         err = journal_replay(volume->journal, state->batch, apply_journal, &last);
     if (err == 0 && last > state->batch)
-        err = read_state(volume, state);
+        err = volume_read_state(volume, state);
     if (err == 0 && state->batch < last)
         err = -EBADMSG;
     return err;
@@ -431,6 +373,7 @@ static void teardown(struct volume *volume)
     journal_close(volume->journal);
     store_close(volume->store);
     crypt_free(volume->crypt);
+    verifier_free(volume->verifier);
     if (volume->data_fd >= 0)
         (void)close(volume->data_fd);
     if (volume->dir_fd >= 0)
@@ -454,7 +397,7 @@ static void log_refusal(const char *fs_id, int err)
 
 int volume_open(struct engine *engine, const char *fs_id, struct volume **out_volume)
 {
-    if (!id_is_safe(fs_id))
+    if (!volume_id_is_safe(fs_id))
         return -ENOENT;
     struct volume *volume = aligned_alloc(64, round_up(sizeof *volume, 64));
     if (volume == NULL)
@@ -467,9 +410,11 @@ int volume_open(struct engine *engine, const char *fs_id, struct volume **out_vo
     memcpy(volume->fs_id, fs_id, strlen(fs_id));
     background_init(volume);
     struct volume_state state = { 0 };
-    int err = open_files(volume);
+    int err = verifier_new(volume, &volume->verifier);
     if (err == 0)
-        err = read_state(volume, &state);
+        err = open_files(volume);
+    if (err == 0)
+        err = volume_read_state(volume, &state);
     if (err == 0)
         err = replay_journal(volume, &state);
     bool was_clean = state.is_clean;
@@ -483,6 +428,7 @@ int volume_open(struct engine *engine, const char *fs_id, struct volume **out_vo
         return err == -EKEYREVOKED ? -ENOKEY : err;
     }
     background_start(volume);
+    verifier_resume(volume->verifier);
     LOG_INFO("file system opened", "fs=%s inodes=%" PRIu64 " bytes=%" PRIu64 " recovered=%s", fs_id,
         state.used_files, state.used_bytes, was_clean ? "no" : "yes");
     *out_volume = volume;
@@ -497,7 +443,9 @@ int volume_rekey(struct engine *engine, const char *fs_id, struct volume *volume
         return fd;
     int err = format_read(fd, &format);
     if (err == 0 && format.is_encrypted) {
-        const struct key_place place = { engine, fs_id, fd, format.uuid };
+        const struct key_place place = {
+            .engine = engine, .fs_id = fs_id, .dir_fd = fd, .uuid = format.uuid
+        };
         err = volume_key_renew(&place);
     }
     (void)close(fd);
@@ -528,6 +476,7 @@ void volume_close(struct volume *volume)
 {
     if (volume == NULL)
         return;
+    verifier_stop(volume->verifier);
     background_stop(volume);
     /* Files without a name that were held have their o records: the next opening deletes them. */
     uint32_t held = inode_cache_drop_holds(&volume->inodes);

@@ -17,6 +17,7 @@
 #include "engine/store.h"
 
 struct usage_tree;
+struct verifier;
 
 struct engine {
     struct engine_options options; /* defaults filled in */
@@ -53,6 +54,7 @@ struct volume {
     struct quotas quotas;
     struct committer committer;
     struct background background;
+    struct verifier *verifier;
     struct fs_node root;
     uint64_t inode_next; /* the committer's */
     uint64_t change_floor;
@@ -95,6 +97,11 @@ struct fs_time volume_now(void);
 void volume_fail(struct volume *volume, const char *what, int err);
 /* Whether the disk has less left than is kept for deletions; asks it at most every 200 ms. */
 bool volume_is_nearly_full(struct volume *volume);
+
+/* Whether it can be the name of a file system's directory. */
+bool volume_id_is_safe(const char *fs_id);
+/* What the database says of the whole. Errors: -EBADMSG. */
+MUST_CHECK int volume_read_state(struct volume *volume, struct volume_state *out_state);
 
 /* Opens the file system `fs_id`; see struct fs_provider. */
 MUST_CHECK int volume_create(struct engine *engine, const char *fs_id, const char *key_id);

@@ -112,7 +112,7 @@ static int unwrap(const struct key_place *place, uint8_t *out_data_key)
             place->fs_id, key_id, result);
         return result;
     }
-    if (result == 0)
+    if (result == 0 || place->is_read_only)
         return 0;
     err = wrap(place, key_id, out_data_key);
     if (err < 0) /* the old version is kept and does as well */

@@ -13,6 +13,7 @@ struct key_place {
     const char *fs_id; /* for the log */
     int dir_fd;
     const uint8_t *uuid;
+    bool is_read_only; /* it is not wrapped again */
 };
 
 /* Makes a data key, wrapped with `key_id`, and its file. Errors: -ENOKEY, -EKEYREVOKED: there is no keeper, or it has no

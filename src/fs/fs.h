@@ -40,6 +40,7 @@ enum {
     FS_CAP_XATTRS = 1u << 2, /* fs_getxattr() and its sisters */
     FS_CAP_USAGE = 1u << 3,  /* fs_usage() */
     FS_CAP_QUOTAS = 1u << 4, /* fs_quota_set() and fs_quota_get() */
+    FS_CAP_VERIFY = 1u << 5, /* fs_verify_start() and its sisters */
 };
 
 enum fs_type {
@@ -187,6 +188,39 @@ struct fs_quota {
     int64_t entries_over_since_s;
 };
 
+/* What a backend can verify of itself while it serves. */
+enum fs_verify_kind {
+    FS_VERIFY_RECORDS, /* all records agree with each other, as of a moment */
+    FS_VERIFY_DATA,    /* everything that is stored can be read and is what was written */
+    FS_VERIFY_KINDS,
+};
+
+enum fs_verify_state {
+    FS_VERIFY_NEVER,
+    FS_VERIFY_RUNNING,
+    FS_VERIFY_DONE,
+    FS_VERIFY_STOPPED, /* by somebody; the next start begins anew */
+    FS_VERIFY_FAILED,  /* it could not be done: `error` */
+};
+
+struct fs_verify {
+    enum fs_verify_state state;
+    int64_t started_s, ended_s;       /* seconds since 1970; 0: not */
+    uint64_t done_bytes, total_bytes; /* of file data; total is about */
+    uint64_t done_records;
+    uint64_t wrong_count; /* what was found; 0 at the end: all is well */
+    int error;
+};
+
+/* Takes one finding, a text of key=value pairs; may not call the file system. */
+typedef void fs_verify_emit(void *context, const char *finding);
+
+struct fs_verify_get {
+    struct fs_verify *out; /* filled */
+    fs_verify_emit *emit;  /* NULL: findings are not wanted; of many the first 1000 are kept */
+    void *context;
+};
+
 /* Takes one recovery record; false stops the scan. */
 typedef bool fs_record_emit(void *context, struct slice key, struct slice value);
 
@@ -325,6 +359,9 @@ struct fs_ops {
     int (*quota_set)(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits);
     int (*quota_get)(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota);
     int (*quota_space)(struct fs *fs, struct fs_node node, struct fs_space *space);
+    int (*verify_start)(struct fs *fs, enum fs_verify_kind kind);
+    int (*verify_stop)(struct fs *fs, enum fs_verify_kind kind);
+    int (*verify_get)(struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get);
 };
 
 struct fs {
@@ -593,4 +630,23 @@ MUST_CHECK static inline int fs_quota_space(
     struct fs *fs, struct fs_node node, struct fs_space *space)
 {
     return fs->ops->quota_space(fs, node, space);
+}
+
+/* Begins to verify in the background, and returns. Errors: -EALREADY: that is running. */
+MUST_CHECK static inline int fs_verify_start(struct fs *fs, enum fs_verify_kind kind)
+{
+    return fs->ops->verify_start(fs, kind);
+}
+
+/* Has what runs end soon; nothing that runs is success. */
+MUST_CHECK static inline int fs_verify_stop(struct fs *fs, enum fs_verify_kind kind)
+{
+    return fs->ops->verify_stop(fs, kind);
+}
+
+/* How the last one went, or how far it is. */
+MUST_CHECK static inline int fs_verify_get(
+    struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get)
+{
+    return fs->ops->verify_get(fs, kind, get);
 }

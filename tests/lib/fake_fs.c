@@ -629,6 +629,9 @@ static const struct fs_ops fake_fs_ops = {
     .quota_set = fake_quota_set,
     .quota_get = fake_quota_get,
     .quota_space = fake_quota_space,
+    .verify_start = fake_verify_start,
+    .verify_stop = fake_verify_start,
+    .verify_get = fake_verify_get,
 };
 
 struct fs *fake_fs_new(void)

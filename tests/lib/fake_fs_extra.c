@@ -428,3 +428,19 @@ int fake_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space)
     (void)space;
     return 0;
 }
+
+/* It cannot: FS_CAP_VERIFY. */
+int fake_verify_start(struct fs *fs, enum fs_verify_kind kind)
+{
+    (void)fs;
+    (void)kind;
+    return -EOPNOTSUPP;
+}
+
+int fake_verify_get(struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get)
+{
+    (void)fs;
+    (void)kind;
+    (void)get;
+    return -EOPNOTSUPP;
+}

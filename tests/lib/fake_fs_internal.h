@@ -121,3 +121,5 @@ int fake_usage(
 int fake_quota_set(struct fs *fs, struct fs_node dir, const struct fs_quota_limits *limits);
 int fake_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota);
 int fake_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space);
+int fake_verify_start(struct fs *fs, enum fs_verify_kind kind);
+int fake_verify_get(struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get);
