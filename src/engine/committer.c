@@ -53,7 +53,9 @@ int committer_submit(struct committer *committer, struct request *request)
     } while (!atomic_compare_exchange_weak(&committer->head, &head, request));
     wake(committer);
     event_wait(&request->event);
-    return request->result;
+    /* What execute() read was damaged, and the log says so: fs.h knows one word for that. */
+    bool is_damaged = request->result == -EBADMSG || request->result == -EPROTO;
+    return is_damaged ? -EIO : request->result;
 }
 
 int batch_reserve(struct batch *batch, uint32_t count)

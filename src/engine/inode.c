@@ -284,6 +284,8 @@ int inode_load(struct volume *volume, struct inode *inode)
     key_make1(&key, KEY_INODE, inode->id);
     struct store_value value;
     int err = store_get(volume->store, &key, &value);
+    if (err == -EBADMSG)
+        return -EIO; /* the store has said what is damaged */
     if (err < 0)
         return err == -ENOENT ? -ESTALE : err;
     struct inode_record record;
