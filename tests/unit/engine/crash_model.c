@@ -24,6 +24,21 @@ struct model *models_new(unsigned count)
     return models;
 }
 
+/* What OP_QUOTA sets: none, one that is soon met, one that is met at times, one that never is. */
+static uint32_t quota_of(const struct op *op)
+{
+    static const uint32_t limits[] = { 0, 3, MODEL_NAMES - 1, 100 };
+    return limits[op->fill % ARRAY_SIZE(limits)];
+}
+
+static uint32_t count_files(const struct model *model)
+{
+    uint32_t count = 0;
+    for (unsigned i = 0; i < MODEL_NAMES; i++)
+        count += model->files[i].exists;
+    return count;
+}
+
 struct op model_next_op(struct model *model)
 {
     uint64_t *random = &model->random;
@@ -52,11 +67,15 @@ struct op model_next_op(struct model *model)
         op.kind = OP_PUNCH;
     else if (dice < 44)
         op.kind = OP_XATTR;
+    else if (dice < 47)
+        op.kind = OP_QUOTA;
     else if (dice < 54 && model->files[op.other].exists && op.other != op.file &&
              model->files[op.other].size >= file->size)
         op.kind = OP_CLONE;
     else
         op.kind = OP_WRITE;
+    op.is_refused =
+        op.kind == OP_CREATE && model->entries_max > 0 && count_files(model) >= model->entries_max;
     return op;
 }
 
@@ -129,6 +148,8 @@ void model_apply(struct model *model, const struct op *op)
     struct model_file moved;
     switch (op->kind) {
     case OP_CREATE:
+        if (op->is_refused)
+            break;
         memset(file->content[0], 0, MODEL_FILE_BYTES);
         file->exists = true;
         file->version = 0;
@@ -163,6 +184,9 @@ void model_apply(struct model *model, const struct op *op)
     case OP_XATTR:
         file->xattr = op->fill;
         break;
+    case OP_QUOTA:
+        model->entries_max = quota_of(op);
+        break;
     }
 }
 
@@ -180,8 +204,12 @@ static int perform_named(struct fs *fs, struct fs_node dir, const struct op *op,
     struct fs_renamed renamed;
     name_of(op->other, other);
     struct fs_rename rename = { dir, name, dir, slice_str(other) };
-    if (op->kind == OP_CREATE)
-        return fs_create(fs, NULL, dir, name, &how, &created);
+    if (op->kind == OP_CREATE) {
+        int err = fs_create(fs, NULL, dir, name, &how, &created);
+        if (op->is_refused)
+            return err == -EDQUOT ? 0 : (err < 0 ? err : -EEXIST);
+        return err;
+    }
     if (op->kind == OP_REMOVE)
         return fs_remove(fs, NULL, dir, name, &change);
     if (op->kind == OP_CLONE) {
@@ -219,6 +247,10 @@ int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_
 {
     char name[16];
     name_of(op->file, name);
+    if (op->kind == OP_QUOTA) {
+        const struct fs_quota_limits limits = { .hard_entries = quota_of(op) };
+        return fs_quota_set(fs, dir, &limits);
+    }
     if (op->kind <= OP_CLONE)
         return perform_named(fs, dir, op, slice_str(name));
     struct fs_attr attr;
@@ -246,6 +278,7 @@ int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_
 void model_copy(struct model *to, const struct model *from)
 {
     to->random = from->random;
+    to->entries_max = from->entries_max;
     for (unsigned i = 0; i < MODEL_NAMES; i++) {
         struct model_file arrays = to->files[i];
         to->files[i] = from->files[i];
@@ -289,8 +322,23 @@ static const char *judge_file(
     return NULL;
 }
 
-static const char *judge(struct fs *fs, struct fs_node dir, const struct model *model)
+/* The quota is what was set, and counts what is there. */
+static const char *judge_quota(struct fs *fs, struct fs_node dir, const struct model *model)
 {
+    struct fs_quota quota = { 0 };
+    int err = fs_quota_get(fs, dir, &quota);
+    if (model->entries_max == 0)
+        return err == -ENODATA ? NULL : "has a quota in its directory";
+    if (err != 0 || quota.limits.hard_entries != model->entries_max)
+        return "has no quota, or a wrong one, in its directory";
+    return quota.used_entries == count_files(model) ? NULL : "is not counted by the quota";
+}
+
+const char *model_judge(struct fs *fs, struct fs_node dir, const struct model *model)
+{
+    const char *quota = judge_quota(fs, dir, model);
+    if (quota != NULL)
+        return quota;
     for (uint32_t i = 0; i < MODEL_NAMES; i++) {
         const char *why = judge_file(fs, dir, i, &model->files[i]);
         if (why != NULL)
@@ -317,6 +365,10 @@ static void allow_partial(struct model *model, const struct model *before, const
 
 void model_adopt(struct fs *fs, struct fs_node dir, struct model *model)
 {
+    struct fs_quota quota = { 0 };
+    int err = fs_quota_get(fs, dir, &quota);
+    assert_true(err == 0 || err == -ENODATA);
+    model->entries_max = err == 0 ? (uint32_t)quota.limits.hard_entries : 0;
     for (uint32_t i = 0; i < MODEL_NAMES; i++) {
         struct model_file *file = &model->files[i];
         char name[16];
@@ -355,17 +407,56 @@ const char *model_judge_crash(
     struct fs *fs, struct fs_node dir, const struct model *model, struct model *ahead)
 {
     static char text[128];
-    const char *why = judge(fs, dir, model);
+    const char *why = model_judge(fs, dir, model);
     if (why == NULL)
         return NULL;
     model_copy(ahead, model); /* then the next operation was done too, or in part */
     struct op op = model_next_op(ahead);
     model_apply(ahead, &op);
     allow_partial(ahead, model, &op);
-    const char *why_ahead = judge(fs, dir, ahead);
+    const char *why_ahead = model_judge(fs, dir, ahead);
     if (why_ahead == NULL)
         return NULL;
     (void)snprintf(
         text, sizeof text, "a file %s; with operation %d: %s", why, (int)op.kind, why_ahead);
     return text;
+}
+
+void model_settle(struct model *model)
+{
+    for (unsigned i = 0; i < MODEL_NAMES; i++) {
+        if (model->files[i].exists)
+            apply_commit(&model->files[i]);
+    }
+}
+
+bool model_after_failure(
+    struct fs *fs, struct fs_node dir, struct model *model, const struct op *op)
+{
+    static uint8_t bytes[MODEL_FILE_BYTES];
+    struct model_file *file = &model->files[op->file];
+    struct fs_attr attr;
+    struct fs_read got;
+    char name[16];
+    if (op->kind != OP_WRITE)
+        return true;
+    name_of(op->file, name);
+    memset(bytes, 0, sizeof bytes);
+    if (fs_lookup(fs, NULL, dir, slice_str(name), &attr) != 0 ||
+        fs_read(fs, attr.node, 0, bytes, sizeof bytes, &got) != 0)
+        return true; /* nothing more can be read; the end is judged all the same */
+    uint64_t least = file->size_least;
+    struct op unstable = *op;
+    unstable.stability = FS_UNSTABLE;
+    apply_write(file, &unstable);
+    const uint8_t *old = file->content[file->version - 1];
+    uint8_t *new = file->content[file->version];
+    bool is_known = true;
+    for (uint64_t at = 0; at < MODEL_FILE_BYTES; at += 4096)
+        is_known = is_known && (memcmp(bytes + at, old + at, 4096) == 0 ||
+                                   memcmp(bytes + at, new + at, 4096) == 0);
+    memcpy(new, bytes, MODEL_FILE_BYTES);
+    file->size = attr.size_bytes;
+    file->size_least = least;
+    return is_known;
 }

@@ -26,6 +26,7 @@ struct model_file {
 
 struct model {
     uint64_t random;
+    uint32_t entries_max; /* the quota of its directory; 0: none */
     struct model_file files[MODEL_NAMES];
 };
 
@@ -39,6 +40,7 @@ enum op_kind {
     OP_TRUNCATE,
     OP_PUNCH,
     OP_XATTR, /* the attribute "model" becomes `fill` */
+    OP_QUOTA, /* of the directory, by `fill` */
 };
 
 struct op {
@@ -47,6 +49,7 @@ struct op {
     uint64_t offset, size;
     enum fs_stability stability;
     uint8_t fill;
+    bool is_refused; /* it goes beyond the quota: nothing changes */
 };
 
 /* `count` models, shared with the processes that are forked; they go with the process. */
@@ -69,3 +72,11 @@ const char *model_judge_crash(
     struct fs *fs, struct fs_node dir, const struct model *model, struct model *ahead);
 /* Takes what was found as the durable beginning of the next round. */
 void model_adopt(struct fs *fs, struct fs_node dir, struct model *model);
+/* Why what is in `dir` is not what the model allows; NULL: it is. */
+const char *model_judge(struct fs *fs, struct fs_node dir, const struct model *model);
+/* The file system was closed in order: all that was written is durable. */
+void model_settle(struct model *model);
+/* The operation failed, but not for a quota: a write may be there or not, block by block, and the model goes on from what is there;
+ * all else changed nothing. False: what is there is neither old nor new. */
+bool model_after_failure(
+    struct fs *fs, struct fs_node dir, struct model *model, const struct op *op);
