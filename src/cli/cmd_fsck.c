@@ -99,7 +99,7 @@ static int run_offline(
     for (int i = 0; i < count; i++)
         words[at++] = names[i];
     words[at] = NULL;
-    return launch_tool(words);
+    return launch_program("shoald", words);
 }
 
 /* Whether a shoald has the directory. */

@@ -24,8 +24,8 @@
 #define LOG_SHOWN_BYTES 4096
 #define LOG_NAME        "shoald.log"
 
-/* The shoald beside this program, or the one that PATH finds. */
-static void find_daemon(char *out_path, size_t size)
+/* The program `name` beside this one, or the one that PATH finds. */
+static void find_program(const char *name, char *out_path, size_t size)
 {
     ssize_t length = readlink("/proc/self/exe", out_path, size - 1);
     char *slash = NULL;
@@ -33,17 +33,16 @@ static void find_daemon(char *out_path, size_t size)
         out_path[length] = '\0';
         slash = strrchr(out_path, '/');
     }
-    if (slash != NULL &&
-        text_copy(slash + 1, size - (size_t)(slash + 1 - out_path), "shoald") == 0 &&
+    if (slash != NULL && text_copy(slash + 1, size - (size_t)(slash + 1 - out_path), name) == 0 &&
         access(out_path, X_OK) == 0)
         return;
-    int err = text_copy(out_path, size, "shoald");
+    int err = text_copy(out_path, size, name);
     assert(err == 0);
     (void)err;
 }
 
-/* In the child: becomes shoald. Exit code 127 as a shell's: it could not be run. */
-__attribute__((noreturn)) static void become_daemon(const char *path, char **argv)
+/* Becomes another program. Exit code 127 as a shell's: it could not be run. */
+__attribute__((noreturn)) static void become(const char *path, char **argv)
 {
     (void)execvp(path, argv);
     (void)fprintf(stderr, "shoal: Cannot run %s: %s. It has to stand beside shoal or in PATH.\n",
@@ -62,7 +61,7 @@ static int check_options(const char *path, char **argv, int argc)
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         if (null >= 0)
             (void)dup2(null, STDOUT_FILENO); /* else "valid" is printed: harmless */
-        become_daemon(path, argv);
+        become(path, argv);
     }
     argv[argc] = NULL;
     int status = 0;
@@ -110,7 +109,7 @@ static pid_t start(const char *path, char **argv, int log_fd)
         (void)dup2(null, STDIN_FILENO);
     (void)dup2(log_fd, STDOUT_FILENO);
     (void)dup2(log_fd, STDERR_FILENO);
-    become_daemon(path, argv);
+    become(path, argv);
 }
 
 /* Prints the sentences among what the daemon has written since `begin`, or all of that when there are none. */
@@ -159,7 +158,7 @@ int launch(const char *data, char **words)
     char path[PATH_MAX];
     char *argv[WORDS_MAX];
     int argc = 0;
-    find_daemon(path, sizeof path);
+    find_program("shoald", path, sizeof path);
     argv[argc++] = path;
     for (; *words != NULL; words++) {
         if (argc + 2 >= WORDS_MAX)
@@ -189,12 +188,12 @@ int launch(const char *data, char **words)
     return status;
 }
 
-int launch_tool(char **words)
+int launch_program(const char *name, char **words)
 {
     char path[PATH_MAX];
     char *argv[TOOL_WORDS_MAX];
     int argc = 0;
-    find_daemon(path, sizeof path);
+    find_program(name, path, sizeof path);
     argv[argc++] = path;
     for (; *words != NULL; words++) {
         if (argc + 1 == TOOL_WORDS_MAX)
@@ -203,5 +202,5 @@ int launch_tool(char **words)
     }
     argv[argc] = NULL;
     (void)fflush(NULL);
-    become_daemon(path, argv);
+    become(path, argv);
 }

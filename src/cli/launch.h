@@ -9,6 +9,6 @@
  * waits until it serves. Its log goes to DIR/shoald.log. Gives CLI_OK, or the exit code after the sentence:
  * shoald's own where it has one. */
 MUST_CHECK int launch(const char *data, char **words);
-/* Becomes shoald with these words after its name (a NULL-terminated list), for a tool of its own. Gives an exit code if
- * that fails, after the sentence. */
-int launch_tool(char **words);
+/* Becomes the program `name` (shoald, for a tool of its own) with these words after its name (a NULL-terminated list). Gives
+ * an exit code if that fails, after the sentence. */
+int launch_program(const char *name, char **words);
