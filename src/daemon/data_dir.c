@@ -177,17 +177,30 @@ static int write_epoch(struct data_dir *dir, uint32_t epoch)
     return sys_replace_file(dir->fd, "epoch", line, (size_t)size, 0600);
 }
 
-static int next_epoch(struct data_dir *dir)
+static int read_epoch(const struct data_dir *dir, uint64_t *out_epoch)
 {
     char *text = NULL;
-    uint64_t epoch = 0;
     int err = sys_read_file(dir->fd, "epoch", SMALL_FILE_SIZE_MAX, &text);
     if (err < 0)
         return err;
     text[strcspn(text, "\n")] = '\0';
-    err = text_parse_u64(text, UINT32_MAX - 1, &epoch) < 0 ? -EBADMSG : 0;
+    err = text_parse_u64(text, UINT32_MAX - 1, out_epoch) < 0 ? -EBADMSG : 0;
     free(text);
+    return err;
+}
+
+static int next_epoch(struct data_dir *dir)
+{
+    uint64_t epoch = 0;
+    int err = read_epoch(dir, &epoch);
     return err < 0 ? err : write_epoch(dir, (uint32_t)epoch + 1);
+}
+
+bool data_dir_is_ours(const struct data_dir *dir)
+{
+    uint64_t epoch = 0;
+    return read_epoch(dir, &epoch) < 0 ||
+           epoch <= dir->epoch; /* what cannot be read says nothing */
 }
 
 static int parse_hex(const char *text, uint64_t *out_value)

@@ -32,6 +32,9 @@ struct data_dir {
  * other files are in it; or the system's. */
 MUST_CHECK int data_dir_open(
     const char *path, struct data_dir **out_dir, struct problem *out_problem);
+/* Whether nobody has taken the directory over since: false when its epoch is a later one, which should not happen while the
+ * lock is held, but does on disks that are shared, or when somebody removes the lock file. */
+bool data_dir_is_ours(const struct data_dir *dir);
 /* Holds a directory that no daemon has open, for a tool that changes nothing in it: its lock is taken, its format is known,
  * and nothing is written. Errors: as data_dir_open(); -ENOENT: it is no data directory. */
 MUST_CHECK int data_dir_hold(

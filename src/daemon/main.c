@@ -4,11 +4,13 @@
  * The main thread starts everything, then waits for signals and gives the service a tick a second. All signals that mean
  * something are blocked before the first thread starts, so that only sigtimedwait() sees them.
  */
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/announce.h"
@@ -57,8 +59,16 @@ static void reload(struct options *options, const struct options_source *source)
     LOG_INFO("options reloaded", "log_level=%d", (int)options->log_level);
 }
 
+/* Another daemon has the directory: every write from here on could destroy what it wrote. What we acknowledged is durable. */
+__attribute__((noreturn)) static void end_fenced(const struct data_dir *dir)
+{
+    LOG_ERROR("another shoald has taken the data directory over: ending at once, without writing",
+        "epoch=%" PRIu32, dir->epoch);
+    _exit(EXIT_FAILED);
+}
+
 /* Serves until a signal says to end. */
-static void serve(struct service *service, struct options *options,
+static void serve(struct service *service, const struct data_dir *dir, struct options *options,
     const struct options_source *source, const sigset_t *signals)
 {
     const struct timespec second = { .tv_sec = 1 };
@@ -70,6 +80,8 @@ static void serve(struct service *service, struct options *options,
         }
         if (number == SIGHUP)
             reload(options, source);
+        if (!data_dir_is_ours(dir))
+            end_fenced(dir);
         service_tick(service);
         announce_alive(); /* the tick has asked the threads that answer at once */
     }
@@ -124,7 +136,7 @@ static int run(struct options *options, const struct options_source *source)
     if (err == 0) {
         err = announce(service, options, dir);
         if (err == 0)
-            serve(service, options, source, &signals);
+            serve(service, dir, options, source, &signals);
         else
             problem_set(&problem, "Cannot write %s/run/shoald.json: %s.", options->node_data,
                 strerrordesc_np(-err));

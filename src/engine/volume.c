@@ -238,6 +238,10 @@ static int open_files(struct volume *volume)
         return volume->dir_fd;
     struct format format;
     err = format_read(volume->dir_fd, &format);
+    if (err == -EBADMSG)
+        LOG_ERROR("the file `format` is damaged: put it back from a backup of the file system's "
+                  "directory",
+            "fs=%s", volume->fs_id);
     /* What an older program made is read as it is, and from now on refused by that program. */
     if (err == 0 && format.version < FORMAT_VERSION)
         err = format_write(volume->dir_fd, &format);
@@ -283,6 +287,11 @@ static int replay_journal(struct volume *volume, struct volume_state *state)
         err = volume_read_state(volume, state);
     if (err == 0 && state->batch < last)
         err = -EBADMSG;
+    if (err == -EBADMSG)
+        LOG_ERROR(
+            "the files in `journal` are damaged, or of another time than those in `meta`: put "
+            "both back from one backup, or save what can be read with shoal salvage",
+            "fs=%s batch=%" PRIu64, volume->fs_id, state->batch);
     return err;
 }
 
@@ -389,7 +398,7 @@ static void log_refusal(const char *fs_id, int err)
     else if (err == -EPROTO)
         reason = "its format is newer than this program";
     else if (err == -EBADMSG)
-        reason = "it is damaged";
+        reason = "it is damaged; the lines above say where, shoal fsck says more";
     else if (err == -ENOKEY || err == -EKEYREVOKED)
         reason = "its key cannot be used";
     LOG_ERROR("file system cannot be opened", "fs=%s error=%d reason=\"%s\"", fs_id, err, reason);

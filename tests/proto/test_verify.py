@@ -149,3 +149,11 @@ def test_the_operations_are_refused_what_they_do_not_know(service):
         assert status == 404
     status, body = api.target("DescribeVerification", FileSystemId=service.fs, Kind="records")
     assert status == 200 and body["State"] == "never" and body["Findings"] == []
+
+
+def test_the_selftest_cuts_the_power_and_tells_how_often(own_server, tmp_path):
+    done = own_server.shoal("selftest", "--seconds", "0", "--seed", "7", "--directory", tmp_path, timeout_s=600)
+    assert "each time all that was acknowledged was there, whole, and all records agreed (seed 7)" in done.stdout
+    assert re.search(r"the power was cut [1-9]\d* times", done.stdout)
+    assert not list(tmp_path.glob("shoal-*"))
+    assert own_server.shoal("selftest", "--no-such-word", check=False).returncode == 2

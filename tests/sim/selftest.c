@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "tests/unit/engine/power_cut.h"
 
-#define CUTS_OF_A_RUN   10u
+#define CUTS_OF_A_RUN   6u
 #define FAILS_EVERY     3u /* of so many runs, one has a call that fails */
 #define SECONDS_DEFAULT 60u
 #define SECONDS_MAX     (7u * 24 * 3600)
