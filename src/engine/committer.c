@@ -229,6 +229,11 @@ static void write_pendings(struct batch *batch)
         key_make1(&key, KEY_INODE, pending->inode->id);
         if (pending->is_gone) {
             batch_delete(batch, &key);
+            if (pending->record.attr.type ==
+                FS_REGULAR) { /* it has no data, but may have been cut */
+                key_make1(&key, KEY_CUT, pending->inode->id);
+                batch_delete(batch, &key);
+            }
         } else if (pending->is_changed) {
             const struct inode *inode = pending->inode;
             size_t size = inode_record_encode(
