@@ -15,7 +15,7 @@ struct inspection {
     struct volume_state state; /* as stored */
     struct volume *live;       /* the open one; NULL: nobody has it open */
     int lock_fd;               /* of the database of the directory; -1 */
-    char copy[64];             /* the directory of the copy; "" */
+    char copy[256];            /* the directory of the copy; "" */
 };
 
 /* The state of an open volume now. On a thread with a deep stack. Errors: -ENOMEM, -EIO, -EBADMSG. */

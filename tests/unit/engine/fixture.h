@@ -5,7 +5,7 @@
 #include "fake_keeper.h"
 
 struct fixture {
-    char directory[64];
+    char directory[128];
     struct engine_options options;
     struct fake_keeper keeper;
     bool is_encrypted; /* SHOAL_ENCRYPTED is set, or fixture_init_encrypted() */

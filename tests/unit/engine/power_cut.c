@@ -161,9 +161,9 @@ static int compare_numbers(const void *a, const void *b)
     return *left < *right ? -1 : *left > *right;
 }
 
-static void sub_directory(const struct run *run, const char *name, char out_path[128])
+static void sub_directory(const struct run *run, const char *name, char out_path[192])
 {
-    (void)snprintf(out_path, 128, "%s/%s", run->work, name);
+    (void)snprintf(out_path, 192, "%s/%s", run->work, name);
     assert_int_equal(sys_mkdirat(AT_FDCWD, out_path, 0700), 0);
 }
 
@@ -171,7 +171,7 @@ static void sub_directory(const struct run *run, const char *name, char out_path
 static bool try_moment(struct run *run, const struct disk *disk, uint64_t event, uint64_t *random)
 {
     for (unsigned choice = 0; choice < DISK_CHOICES; choice++) {
-        char state[128];
+        char state[192];
         sub_directory(run, "state", state);
         disk_build(disk, (enum disk_choice)choice, random, state);
         if (!run_is_good(run, state)) {
@@ -187,8 +187,8 @@ static bool try_moment(struct run *run, const struct disk *disk, uint64_t event,
 
 bool run_explore(struct run *run, uint64_t cuts, uint64_t *random)
 {
-    char original[128];
-    char scratch[128];
+    char original[192];
+    char scratch[192];
     (void)snprintf(original, sizeof original, "%s/original", run->work);
     sub_directory(run, "scratch", scratch);
     struct disk *disk = disk_new(run->log, original, scratch);
@@ -214,7 +214,7 @@ bool run_explore(struct run *run, uint64_t cuts, uint64_t *random)
 
 static void copy_original(const struct run *run)
 {
-    char command[256];
+    char command[512];
     (void)snprintf(
         command, sizeof command, "cp -a --sparse=always %s %s/original", run->directory, run->work);
     assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): both paths are our own */

@@ -12,15 +12,15 @@
 
 /* Shared by the processes of a run. */
 struct run {
-    char directory[64];           /* the engine's */
-    char work[64];                /* the test's: what is below */
+    char directory[128];          /* the engine's */
+    char work[128];               /* the test's: what is below */
     struct model *models;         /* of each thread, as far as was acknowledged */
     struct disk_log *log;         /* NULL: nothing was recorded yet */
     uint64_t calls;               /* to the system that change something, in the recorded process */
     uint64_t events;              /* that were recorded */
     uint64_t acknowledged;        /* operations, up to the last moment that was tried */
     uint64_t tried[DISK_CHOICES]; /* states that were what they must be */
-    char wrong_state[128];        /* where the first one is that was not; "" */
+    char wrong_state[192];        /* where the first one is that was not; "" */
     uint64_t wrong_event;
 };
 

@@ -104,7 +104,7 @@ static struct findings_text found;
 static void what_is_right_has_no_findings_and_stays_untouched(void **state)
 {
     struct fixture *f = *state;
-    char command[256];
+    char command[512];
     (void)fill(f);
     fixture_close(f);
     (void)snprintf(command, sizeof command, "cp -a %s %s.before", f->directory, f->directory);
