@@ -82,8 +82,9 @@ static int refuse(struct fsck *fsck, int err)
     if (err == -EBADMSG) {
         fsck->wrong_count++;
         (void)printf("%s: what=does-not-open: it is damaged; the lines above say where. Restore it "
-                     "from a backup, or save what can be read with shoal salvage\n",
-            fsck->fs_id);
+                     "from a backup
+                     ",
+                     fsck->fs_id);
         return OFFLINE_WRONG;
     }
     (void)fprintf(stderr, "shoald: %s cannot be checked: %s.\n", fsck->fs_id, reason_of(err));

@@ -1,5 +1,5 @@
 /*
- * engine/inspect.h - a file system to be looked at, not to be changed: what checking, scrubbing and salvage read.
+ * engine/inspect.h - a file system to be looked at, not to be changed: what checking and scrubbing read.
  *
  * It is a stand-in of a volume, with database, keys, segments and counts, and nothing that runs. Either the state of an
  * open one at a moment (of its last batch), while that one goes on; or what is in a directory that nobody has open: then its

@@ -290,7 +290,7 @@ static int replay_journal(struct volume *volume, struct volume_state *state)
     if (err == -EBADMSG)
         LOG_ERROR(
             "the files in `journal` are damaged, or of another time than those in `meta`: put "
-            "both back from one backup, or save what can be read with shoal salvage",
+            "both back from one backup",
             "fs=%s batch=%" PRIu64, volume->fs_id, state->batch);
     return err;
 }
