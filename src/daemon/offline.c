@@ -145,13 +145,14 @@ int offline_open(const struct offline_place *place, struct offline *out)
         err = key_store_open(out->dir->fd, place->master_path, reason, &out->keys);
     if (err == 0)
         err = pool_new(THREADS, &out->pool);
-    if (err == 0)
+    if (err == 0) {
         err = engine_new(&(struct engine_options){ .directory = parent,
                              .pool = out->pool,
                              .cache_bytes = CACHE_BYTES,
                              .block_cache_bytes = CACHE_BYTES,
                              .keeper = out->keys != NULL ? key_store_keeper(out->keys) : NULL },
             &out->engine);
+    }
     if (err < 0 && !(err == -ENOENT && out->fs_count == 0))
         (void)fprintf(
             stderr, "shoald: Cannot open %s: %s%s\n", place->path, strerrordesc_np(-err), reason);

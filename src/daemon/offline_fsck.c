@@ -82,9 +82,8 @@ static int refuse(struct fsck *fsck, int err)
     if (err == -EBADMSG) {
         fsck->wrong_count++;
         (void)printf("%s: what=does-not-open: it is damaged; the lines above say where. Restore it "
-                     "from a backup
-                     ",
-                     fsck->fs_id);
+                     "from a backup\n",
+            fsck->fs_id);
         return OFFLINE_WRONG;
     }
     (void)fprintf(stderr, "shoald: %s cannot be checked: %s.\n", fsck->fs_id, reason_of(err));

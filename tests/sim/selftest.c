@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     uint64_t seed = (uint64_t)clock_wall_s();
     int letter;
     int err = 0;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
+    // NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs yet
     while (err == 0 && (letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (letter == 's')
             err = text_parse_u64(optarg, SECONDS_MAX, &seconds);
@@ -132,6 +132,7 @@ int main(int argc, char **argv)
         else
             err = letter == 'd' ? setenv("SHOAL_TEST_DIR", optarg, 1) : -EINVAL;
     }
+    // NOLINTEND(concurrency-mt-unsafe)
     if (err != 0 || optind < argc)
         return usage();
     return run_for(seconds, seed);
