@@ -13,7 +13,7 @@
 #include "engine/reclaim.h"
 #include "engine/volume.h"
 
-#define REAPER_POLL_US   1000u
+#define POLL_US          1000u
 #define DIRTY_BLOCKS_MAX (UINT64_C(512) * MIB / BLOCK_BYTES) /* more is written back at once */
 
 void background_init(struct volume *volume)
@@ -151,6 +151,36 @@ static void write_back(struct volume *volume, bool take_all)
             "unstable data could not be written back yet", "fs=%s error=%d", volume->fs_id, err);
 }
 
+int background_write_back(struct volume *volume)
+{
+    struct background *background = &volume->background;
+    uint64_t count = 0;
+    bool is_ours = false;
+    while (!is_ours) { /* what another pass has begun is not durable yet */
+        mutex_lock(&background->lock);
+        is_ours = !background->is_writing_back;
+        background->is_writing_back = true;
+        LIST_FOR_EACH(node, &background->dirty_files)
+        count++;
+        mutex_unlock(&background->lock);
+        if (!is_ours) {
+            count = 0;
+            (void)usleep(POLL_US);
+        }
+    }
+    struct inode *inode;
+    int err = 0;
+    while (err == 0 && count-- > 0 && (inode = next_dirty(volume, true)) != NULL) {
+        struct commit_range all = { 0, UINT64_MAX, UINT64_MAX, true };
+        err = data_commit(volume, inode, &all);
+        inode_unpin(&volume->inodes, inode);
+    }
+    mutex_lock(&background->lock);
+    background->is_writing_back = false;
+    mutex_unlock(&background->lock);
+    return err;
+}
+
 static void writeback_on_pool(void *argument)
 {
     struct volume *volume = argument;
@@ -187,7 +217,7 @@ void background_claim_reaper(struct volume *volume)
         mutex_unlock(&background->lock);
         if (is_free)
             return;
-        (void)usleep(REAPER_POLL_US);
+        (void)usleep(POLL_US);
     }
 }
 

@@ -29,6 +29,7 @@ struct orphan {
     bool is_map;     /* there is no inode, or it lives on with another map */
     uint64_t id;     /* in that record */
     uint64_t map_id; /* whose records go */
+    uint64_t batch;  /* after which nobody could reach it any more; 0: not known */
 };
 
 struct background {
@@ -75,6 +76,8 @@ void background_release_reaper(struct volume *volume);
 /* Waits until all blocks written before the call are durable. Errors: -EIO; the volume has failed
  * then. */
 MUST_CHECK int background_sync(struct volume *volume);
+/* Commits the files that have dirty blocks now. On an ordinary thread. Errors: -EIO, -EROFS. */
+MUST_CHECK int background_write_back(struct volume *volume);
 /* The number of dirty blocks of a pinned inode's file may have changed; with the file's lock held.
  * A file with dirty blocks is on the list of those to be written back, with a pin of its own. */
 void background_note_dirty(struct volume *volume, struct inode *inode, struct file *file);

@@ -40,3 +40,9 @@ int call_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota
 int call_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space);
 int call_usage(
     struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_usage *out_usage);
+int call_snapshot_create(struct fs *fs, struct slice name, struct fs_snapshot *out_snapshot);
+int call_snapshot_delete(struct fs *fs, struct slice name);
+int call_snapshot_list(struct fs *fs, fs_snapshot_emit *emit, void *context);
+int call_snapshot_dir(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr);
+enum fs_place call_place_of(struct fs *fs, struct fs_node node);

@@ -52,7 +52,7 @@ static int acquire_dir(struct volume *volume, struct fs_node node, struct inode 
 {
     struct fs_attr attr;
     struct inode *inode;
-    int err = inode_acquire_node(volume, node, &inode, &attr);
+    int err = inode_acquire_to_change(volume, node, &inode, &attr);
     if (err < 0)
         return err;
     if (attr.type != FS_DIRECTORY) {
@@ -68,7 +68,7 @@ int call_setattr(struct fs *fs, const struct fs_cred *cred, struct fs_node node,
 {
     struct volume *volume = volume_of(fs);
     struct inode *inode;
-    int err = inode_acquire_node(volume, node, &inode, NULL);
+    int err = inode_acquire_to_change(volume, node, &inode, NULL);
     if (err < 0)
         return err;
     if (change->set_size) {
@@ -171,7 +171,7 @@ int call_link(struct fs *fs, const struct fs_cred *cred, struct fs_node node, st
         .name = name,
         .hash = names_hash(volume, name),
         .out_change = out_change };
-    err = inode_acquire_node(volume, node, &op.inode, NULL);
+    err = inode_acquire_to_change(volume, node, &op.inode, NULL);
     if (err < 0)
         return err;
     err = acquire_dir(volume, dir, &op.dir);
@@ -250,6 +250,8 @@ int call_hold(struct fs *fs, struct fs_node node)
 {
     struct volume *volume = volume_of(fs);
     struct inode *inode;
+    if (UNLIKELY(id_slot(node.inode) == SNAPSHOT_SLOT_LIST))
+        return 0; /* nothing to hold */
     int err = inode_acquire_node(volume, node, &inode, NULL);
     if (err < 0)
         return err;
@@ -269,6 +271,8 @@ void call_release(struct fs *fs, struct fs_node node)
 {
     struct volume *volume = volume_of(fs);
     struct inode *inode;
+    if (UNLIKELY(id_slot(node.inode) == SNAPSHOT_SLOT_LIST))
+        return;
     if (inode_pin(&volume->inodes, node.inode, &inode) < 0)
         return; /* it leaks until the process ends */
     struct inode_shard *shard = inode_shard_of(&volume->inodes, inode->id);

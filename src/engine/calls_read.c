@@ -40,6 +40,8 @@ static int call_getattr(struct fs *fs, struct fs_node node, struct fs_attr *out_
     struct volume *volume = volume_of(fs);
     if (UNLIKELY(volume->is_locked))
         return -EIO;
+    if (UNLIKELY(id_slot(node.inode) == SNAPSHOT_SLOT_LIST))
+        return list_getattr(volume, node, out_attr);
     int err = inode_peek(&volume->inodes, node.inode, &node.generation, out_attr);
     if (LIKELY(err != -EAGAIN))
         return err;
@@ -55,6 +57,8 @@ static int call_lookup(struct fs *fs, const struct fs_cred *cred, struct fs_node
     struct volume *volume = volume_of(fs);
     if (name.size == 0 || name.size > FS_NAME_SIZE_MAX)
         return name.size == 0 ? -EINVAL : -ENAMETOOLONG;
+    if (UNLIKELY(id_slot(dir.inode) == SNAPSHOT_SLOT_LIST))
+        return list_lookup(volume, cred, dir, name, out_attr);
     struct inode *inode;
     struct fs_attr attr;
     int err = inode_acquire_node(volume, dir, &inode, &attr);
@@ -68,7 +72,7 @@ static int call_lookup(struct fs *fs, const struct fs_cred *cred, struct fs_node
     if (err == 0)
         err = names_find(volume, inode, name, names_hash(volume, name), &id);
     if (err == 0) {
-        err = calls_attr(volume, id, out_attr);
+        err = calls_attr(volume, id_in_slot(id_slot(inode->id), id), out_attr);
         if (err == -ESTALE)
             err = -ENOENT; /* removed in this moment, or made and not yet durable */
     }
@@ -82,6 +86,8 @@ static int call_parent(
     struct volume *volume = volume_of(fs);
     struct inode *inode;
     struct fs_attr attr;
+    if (UNLIKELY(id_slot(dir.inode) == SNAPSHOT_SLOT_LIST))
+        return list_parent(volume, cred, dir, out_attr);
     int err = inode_acquire_node(volume, dir, &inode, &attr);
     if (err < 0)
         return err;
@@ -95,7 +101,9 @@ static int call_parent(
     err = perm_check(cred, &attr, PERM_EXECUTE);
     if (err < 0)
         return err;
-    return dir.inode == ROOT_INODE ? -ENOENT : calls_attr(volume, parent, out_attr);
+    if (id_number(dir.inode) == ROOT_INODE)
+        return -ENOENT;
+    return calls_attr(volume, id_in_slot(id_slot(dir.inode), parent), out_attr);
 }
 
 static int call_readlink(
@@ -177,8 +185,8 @@ static int call_record_scan(struct fs *fs, fs_record_emit *emit, void *context)
 
 const struct fs_ops engine_ops = {
     .name = "engine",
-    .caps =
-        FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE | FS_CAP_QUOTAS | FS_CAP_VERIFY,
+    .caps = FS_CAP_HOLES | FS_CAP_CLONE | FS_CAP_XATTRS | FS_CAP_USAGE | FS_CAP_QUOTAS |
+            FS_CAP_VERIFY | FS_CAP_SNAPSHOTS,
     .root = call_root,
     .getattr = call_getattr,
     .setattr = call_setattr,
@@ -216,4 +224,9 @@ const struct fs_ops engine_ops = {
     .verify_start = call_verify_start,
     .verify_stop = call_verify_stop,
     .verify_get = call_verify_get,
+    .snapshot_create = call_snapshot_create,
+    .snapshot_delete = call_snapshot_delete,
+    .snapshot_list = call_snapshot_list,
+    .snapshot_dir = call_snapshot_dir,
+    .place_of = call_place_of,
 };

@@ -27,6 +27,8 @@ int call_usage(
     struct volume *volume = volume_of(fs);
     struct inode *inode;
     struct fs_attr attr;
+    if (id_slot(dir.inode) != 0)
+        return -EOPNOTSUPP; /* only of a snapshot's root it is known: fs_snapshot_list() */
     int err = inode_acquire_node(volume, dir, &inode, &attr);
     if (err < 0)
         return err;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/calls.h"
 #include "engine/names.h"
+#include "engine/records.h"
 #include "engine/volume.h"
 #include "fs/perm.h"
 #include "io/pool.h"
@@ -67,9 +68,9 @@ static void get_on_pool(void *argument)
 {
     struct get_call *call = argument;
     struct key key;
-    key_make2(&key, KEY_XATTR, call->inode, names_hash(call->volume, call->name));
+    key_make2(&key, KEY_XATTR, id_number(call->inode), names_hash(call->volume, call->name));
     struct store_value stored;
-    int err = store_get(call->volume->store, &key, &stored);
+    int err = records_get(call->volume, call->inode, &key, &stored);
     if (err < 0) {
         call->result = err == -ENOENT ? -ENODATA : err;
         return;
@@ -99,6 +100,8 @@ static int acquire_to_read(struct volume *volume, const struct fs_cred *cred, st
 {
     struct fs_attr attr;
     struct inode *inode;
+    if (UNLIKELY(id_slot(node.inode) == SNAPSHOT_SLOT_LIST))
+        return -ENODATA;
     int err = inode_acquire_node(volume, node, &inode, &attr);
     if (err < 0)
         return err;
@@ -174,14 +177,14 @@ static void list_on_pool(void *argument)
     struct list_call *call = argument;
     struct key from;
     struct key end;
-    key_make2(&from, KEY_XATTR, call->inode, call->cookie >> 8);
-    key_make1(&end, KEY_XATTR, call->inode + 1);
-    struct store_iterator *iterator;
-    int err = store_scan(call->volume->store, &from, &end, &iterator);
+    key_make2(&from, KEY_XATTR, id_number(call->inode), call->cookie >> 8);
+    key_make1(&end, KEY_XATTR, id_number(call->inode) + 1);
+    struct records *iterator = NULL;
+    int err = records_scan(call->volume, call->inode, &from, &end, &iterator);
     int result = 1;
     struct slice key;
     struct slice value;
-    while (err == 0 && result == 1 && (err = store_scan_next(iterator, &key, &value)) == 1) {
+    while (err == 0 && result == 1 && (err = records_next(iterator, &key, &value)) == 1) {
         uint64_t numbers[2];
         result =
             key_parse(key, KEY_XATTR, 2, numbers) ? list_bucket(call, numbers[1], value) : -EBADMSG;
@@ -189,7 +192,7 @@ static void list_on_pool(void *argument)
     }
     if (err == 0 || result != 1)
         err = result;
-    store_scan_end(iterator);
+    records_end(iterator);
     call->result = damaged(call->volume, call->inode, err);
 }
 
@@ -356,7 +359,7 @@ static int change(struct fs *fs, struct fs_node node, struct op_xattr *op)
         return err;
     op->request = (struct request){ .execute = op_xattr_execute, .frees_space = op->is_removal };
     op->hash = names_hash(volume, op->set.name);
-    err = inode_acquire_node(volume, node, &op->inode, NULL);
+    err = inode_acquire_to_change(volume, node, &op->inode, NULL);
     if (err < 0)
         return err;
     do {

@@ -15,6 +15,7 @@
 #include "engine/inspect.h"
 #include "engine/names.h"
 #include "engine/reclaim.h"
+#include "engine/records.h"
 #include "engine/usage.h"
 #include "engine/volume.h"
 
@@ -37,11 +38,13 @@ struct seen {
 struct check {
     struct volume *volume; /* the stand-in */
     struct volume *live;   /* NULL: nobody has it open */
+    uint64_t id;           /* engine/records.h: of the live tree, or of a snapshot's */
     struct seen *seen;     /* by id: records come in that order */
     size_t count;
     size_t capacity;
     struct refs found;    /* users beyond the first of each block */
     struct seen **by_map; /* of files whose map has another number, and maps without an inode */
+    uint64_t version_count, kept_count;
     struct check_report *report;
     uint64_t used_bytes;
     uint64_t used_files;
@@ -127,18 +130,18 @@ static int visit_all(struct check *check, enum key_kind kind, check_visit *visit
     struct key end;
     key_make0(&from, kind);
     key_make0(&end, (enum key_kind)(kind + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(check->volume->store, &from, &end, &iterator);
+    struct records *iterator;
+    int err = records_scan(check->volume, check->id, &from, &end, &iterator);
     if (err < 0)
         return err;
     struct slice key;
     struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+    while ((err = records_next(iterator, &key, &value)) == 1) {
         err = is_stopped(check) ? -EINTR : visit(check, key, value);
         if (err < 0)
             break;
     }
-    store_scan_end(iterator);
+    records_end(iterator);
     if (err != -EBADMSG && err != -EIO)
         return err;
     WRONG(check, "what=unreadable-records kind=%c error=%d", (char)kind, err);
@@ -165,7 +168,9 @@ static int visit_inode(struct check *check, struct slice key, struct slice value
         .link_count = record.attr.link_count,
         .xattr_count = record.xattr_count,
         .xattr_bytes = record.xattr_bytes,
-        .is_directory = record.attr.type == FS_DIRECTORY };
+        .is_directory = record.attr.type == FS_DIRECTORY,
+        /* Nothing in a snapshot leads to it: it is there in part, as it was deleted. */
+        .is_orphan = check->id != 0 && record.attr.link_count == 0 };
     check->report->inodes++;
     if (record.attr.link_count > 0) {
         check->used_files++;
@@ -209,6 +214,8 @@ static int visit_xattrs(struct check *check, struct slice key, struct slice valu
 {
     uint64_t numbers[2];
     struct seen *seen = key_parse(key, KEY_XATTR, 2, numbers) ? find_id(check, numbers[0]) : NULL;
+    if (seen == NULL && check->id != 0)
+        return 0;
     if (seen == NULL || value_open(&value) < 0) {
         WRONG(check, "what=xattr-record-of-nobody");
         return 0;
@@ -269,6 +276,8 @@ static int visit_name(struct check *check, struct slice key, struct slice value)
 static int count_block(struct check *check, uint64_t map, uint64_t address)
 {
     struct segments *segments = &check->volume->segments;
+    if (check->id != 0) /* it is counted where it stands: live, or in a version */
+        return 0;
     int is_again = segments_mark(segments, address);
     if (is_again == -ENOMEM)
         return is_again;
@@ -317,6 +326,8 @@ static int visit_group(struct check *check, struct slice key, struct slice value
         return 0;
     }
     struct seen *seen = find_map(check, numbers[0]);
+    if (seen == NULL && check->id != 0)
+        return 0;
     if (seen == NULL) {
         WRONG(check, "what=group-of-nobody map=%" PRIu64, numbers[0]);
         return 0;
@@ -337,10 +348,10 @@ static int visit_small(struct check *check, struct slice key, struct slice value
     (void)value; /* verified when it is read */
     uint64_t numbers[2];
     struct seen *seen = key_parse(key, KEY_SMALL, 2, numbers) ? find_map(check, numbers[0]) : NULL;
-    if (seen == NULL)
-        WRONG(check, "what=small-record-of-nobody");
-    else
+    if (seen != NULL)
         seen->small_seen++;
+    else if (check->id == 0)
+        WRONG(check, "what=small-record-of-nobody");
     check->report->small_blocks++;
     return 0;
 }
@@ -349,8 +360,56 @@ static int visit_small(struct check *check, struct slice key, struct slice value
 static int visit_cut(struct check *check, struct slice key, struct slice value)
 {
     uint64_t id;
+    if (check->id != 0)
+        return 0;
     if (!key_parse(key, KEY_CUT, 1, &id) || value_open(&value) < 0 || find_id(check, id) == NULL)
         WRONG(check, "what=cut-of-nobody");
+    return 0;
+}
+
+/* What a snapshot keeps: listed, of a snapshot that is there, and a user of its blocks. */
+static int visit_version(struct check *check, struct slice key, struct slice value)
+{
+    struct slice kept;
+    uint64_t number = 0;
+    uint64_t numbers[2] = { 0 };
+    struct snapshot snapshot;
+    struct store_value listed;
+    struct key list;
+    if (!key_parse_version(key, &kept, &number) || kept.size + 9 > KEY_BYTES_MAX) {
+        WRONG(check, "what=version-record");
+        return 0;
+    }
+    key_make_kept(&list, number, kept);
+    int err = store_get(check->volume->store, &list, &listed);
+    if (err == 0)
+        store_value_release(&listed);
+    bool is_there =
+        snapshot_after(check->volume, number - 1, &snapshot) && snapshot.number == number;
+    if (err != 0 || !is_there)
+        WRONG(check, "what=version-of-nobody kind=%c snapshot=%" PRIu64, kept.data[0], number);
+    check->version_count++;
+    struct block blocks[GROUP_BLOCKS] = { 0 };
+    if (kept.data[0] != KEY_GROUP || value.size == 0)
+        return 0;
+    if (!key_parse(kept, KEY_GROUP, 2, numbers) || group_decode(value, blocks) < 0)
+        WRONG(check, "what=version-record kind=x");
+    err = 0;
+    for (uint32_t i = 0; err == 0 && i < GROUP_BLOCKS; i++) {
+        if (blocks[i].kind == BLOCK_SEGMENT)
+            err = count_block(check, numbers[0], blocks[i].address);
+    }
+    return err;
+}
+
+static int visit_kept(struct check *check, struct slice key, struct slice value)
+{
+    (void)value; /* it is in the key */
+    uint64_t number;
+    struct slice kept;
+    if (!key_parse_kept(key, &number, &kept))
+        WRONG(check, "what=kept-record");
+    check->kept_count++;
     return 0;
 }
 
@@ -448,13 +507,14 @@ static void check_totals(struct check *check)
             check->used_files);
 }
 
+/* Of the tree, live or of a snapshot. */
 static int check_records(struct check *check)
 {
     int err = visit_all(check, KEY_INODE, visit_inode);
     size_t inode_count = check->count;
-    if (err == 0)
+    if (err == 0 && check->id == 0)
         err = visit_all(check, KEY_ORPHAN, visit_orphan);
-    if (err == 0)
+    if (err == 0 && check->id == 0)
         err = visit_all(check, KEY_OLD_MAP, visit_old_map);
     if (check->count > inode_count)
         qsort(check->seen, check->count, sizeof *check->seen, compare_ids);
@@ -465,6 +525,48 @@ static int check_records(struct check *check)
     if (err == 0)
         err = visit_all(check, KEY_CUT, visit_cut);
     return err < 0 ? err : check_maps(check);
+}
+
+/* What it shows is a whole tree, too, and what it says of it is so. */
+static int check_snapshot(struct check *live, const struct snapshot *snapshot)
+{
+    struct check_report report = { 0 }; /* these are no further records */
+    struct check check = { .volume = live->volume,
+        .live = live->live,
+        .id = id_in_slot(snapshot->slot, 0),
+        .report = &report,
+        .findings = { .sink = live->findings.sink } };
+    const struct fs_usage *usage = &snapshot->shown.usage;
+    int err = check_records(&check);
+    if (err == 0 && !check.is_incomplete) {
+        check_counts(&check);
+        if (check.used_bytes != usage->space_bytes ||
+            check.used_files != 1 + usage->files + usage->directories + usage->others)
+            WRONG(&check, "what=snapshot-usage bytes=%" PRIu64 " seen=%" PRIu64, usage->space_bytes,
+                check.used_bytes);
+    }
+    if (check.findings.count > 0)
+        WRONG(live, "what=snapshot number=%" PRIu64 " findings=%" PRIu64, snapshot->number,
+            check.findings.count);
+    live->findings.count += check.findings.count;
+    free(check.seen);
+    return err;
+}
+
+static int check_snapshots(struct check *check)
+{
+    struct snapshot snapshot = { 0 };
+    int err = visit_all(check, KEY_VERSION, visit_version);
+    if (err == 0)
+        err = visit_all(check, KEY_KEPT, visit_kept);
+    if (err == 0 && check->version_count != check->kept_count)
+        WRONG(check, "what=versions seen=%" PRIu64 " listed=%" PRIu64, check->version_count,
+            check->kept_count);
+    while (err == 0 && snapshot_after(check->volume, snapshot.number, &snapshot)) {
+        if (!snapshot.shown.is_going)
+            err = check_snapshot(check, &snapshot);
+    }
+    return err;
 }
 
 int check_run(
@@ -478,6 +580,8 @@ int check_run(
     int err = refs_init(&check.found);
     if (err == 0)
         err = check_records(&check);
+    if (err == 0)
+        err = check_snapshots(&check);
     if (err == 0 && !check.is_incomplete) {
         check_counts(&check);
         check_shared(&check);

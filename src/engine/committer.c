@@ -157,12 +157,16 @@ void batch_mark_changed(struct batch *batch, struct pending *pending)
 
 void batch_put(struct batch *batch, const struct key *key, struct slice value)
 {
+    if (UNLIKELY(batch->keep_for != 0))
+        versions_note(batch, key, true);
     store_batch_put(batch->writes, key, value);
     batch->has_writes = true;
 }
 
 void batch_delete(struct batch *batch, const struct key *key)
 {
+    if (UNLIKELY(batch->keep_for != 0))
+        versions_note(batch, key, false);
     store_batch_delete(batch->writes, key);
     batch->has_writes = true;
 }
@@ -300,7 +304,10 @@ static int write_ranges_and_state(struct batch *batch)
 {
     struct key key;
     batch->state.batch++;
-    int err = drop_shared(batch);
+    snapshot_seal(batch);
+    int err = versions_write(batch); /* before users are dropped: kept blocks have one more */
+    if (err == 0)
+        err = drop_shared(batch);
     if (err < 0)
         return err;
     write_shared(batch);
@@ -432,6 +439,7 @@ static void run_batch(struct batch *batch, struct request *first)
     struct volume_state before = batch->state;
     struct clock_time now = clock_wall();
     batch->now = (struct fs_time){ now.seconds, now.nanoseconds };
+    versions_keep_before(batch, 0);
     bool is_full = volume_is_nearly_full(volume);
     /* Others set it, at any time: what is executed below is written all the same. */
     bool is_failed = volume->is_failed;
@@ -466,6 +474,7 @@ static void run_batch(struct batch *batch, struct request *first)
     store_batch_clear(batch->writes);
     batch->has_writes = false;
     batch->range_count = 0;
+    batch->new_snapshot = NULL;
 }
 
 static void complete(struct request *first)
@@ -535,6 +544,7 @@ static void batch_fini(struct batch *batch)
     free(batch->names);
     free(batch->ranges);
     free(batch->scratch);
+    versions_fini(&batch->notes);
     store_batch_free(batch->writes);
 }
 

@@ -19,10 +19,12 @@
 #include "engine/inode.h"
 #include "engine/keys.h"
 #include "engine/store.h"
+#include "engine/versions.h"
 #include "io/event.h"
 
 struct batch;
 struct request;
+struct snapshot;
 struct volume;
 
 /* On the committer's thread. 0 or more: success. */
@@ -78,7 +80,11 @@ struct batch {
     uint32_t range_capacity;
     uint8_t *scratch; /* for the value being encoded */
     size_t scratch_size;
-    struct volume_state state; /* as the batch will leave it */
+    struct volume_state state;  /* as the batch will leave it */
+    struct version_notes notes; /* engine/versions.h */
+    uint64_t keep_for;          /* the snapshot for which what changes is kept; 0: none */
+    uint64_t keep_horizon;
+    struct snapshot *new_snapshot; /* that the batch makes; NULL: none */
 };
 
 struct committer {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/data_remap.h"
 #include "engine/reclaim.h"
+#include "engine/records.h"
 #include "engine/usage.h"
 
 #define CUT_BYTES 25u /* of the record: version, map, first and end chunk */
@@ -229,6 +230,30 @@ void cut_fini(struct volume *volume)
         inode_unpin(&volume->inodes, cut->inode);
         free(cut);
     }
+}
+
+int cut_load_in_snapshot(struct volume *volume, struct inode *inode, uint64_t map_id)
+{
+    struct key key;
+    struct store_value stored;
+    key_make1(&key, KEY_CUT, id_number(inode->id));
+    int err = records_get(volume, inode->id, &key, &stored);
+    if (err < 0)
+        return err == -ENOENT ? 0 : err;
+    struct slice value = stored.data;
+    struct file *file = NULL;
+    err = value_open(&value);
+    if (err == 0 && value.size < CUT_BYTES - 1)
+        err = -EBADMSG;
+    if (err == 0 && load_be64(value.data) == map_id)
+        err = data_file(volume, inode, &file);
+    if (err == 0 && file != NULL) {
+        mutex_lock(&file->lock);
+        file->cut = (struct cut_range){ load_be64(value.data + 8), load_be64(value.data + 16) };
+        mutex_unlock(&file->lock);
+    }
+    store_value_release(&stored);
+    return err;
 }
 
 static int load_one(struct volume *volume, uint64_t id, struct slice value)

@@ -92,10 +92,11 @@ static int clone_at_once(struct clone *clone)
 /* One step: some of the records of the new map. */
 struct op_build {
     struct request request;
-    uint64_t map_id;      /* of the new map; 0: none yet, and this one is to begin it */
-    uint64_t first;       /* block of the new map; the beginning of a group */
-    uint32_t count;       /* of blocks */
-    struct block *blocks; /* BLOCK_SEGMENT, or BLOCK_BUFFER with a reference */
+    const struct inode *source; /* of some of the blocks */
+    uint64_t map_id;            /* of the new map; 0: none yet, and this one is to begin it */
+    uint64_t first;             /* block of the new map; the beginning of a group */
+    uint32_t count;             /* of blocks */
+    struct block *blocks;       /* BLOCK_SEGMENT, or BLOCK_BUFFER with a reference */
     uint64_t *out_segment_blocks;
     uint64_t *out_small_blocks;
 };
@@ -105,6 +106,8 @@ static int op_build_execute(struct batch *batch, struct request *request)
     struct op_build *op = CONTAINER_OF(request, struct op_build, request);
     struct refs *refs = &batch->volume->refs;
     struct key key;
+    if (!snapshot_has_id(batch->volume, op->source->id))
+        return -ESTALE; /* so its blocks may be anybody's */
     for (uint32_t i = 0; i < op->count; i++) {
         int err =
             op->blocks[i].kind == BLOCK_SEGMENT ? refs_reserve(refs, op->blocks[i].address) : 0;
@@ -202,9 +205,11 @@ static void op_adopt_publish(struct batch *batch, struct request *request)
     file->truncations++;
     file_drop_chunks_locked(file, 0);
     mutex_unlock(&file->lock);
-    const struct orphan orphan = {
-        .kind = KEY_OLD_MAP, .is_map = true, .id = op->old_map, .map_id = op->old_map
-    };
+    const struct orphan orphan = { .kind = KEY_OLD_MAP,
+        .is_map = true,
+        .id = op->old_map,
+        .map_id = op->old_map,
+        .batch = batch->state.batch };
     background_add_orphan(batch->volume, &orphan);
 }
 
@@ -251,6 +256,7 @@ static void fill_on_pool(void *argument)
 static int build_step(struct clone *clone, struct op_adopt *adopt, uint64_t first, uint32_t count)
 {
     struct op_build op = { .request = { .execute = op_build_execute },
+        .source = clone->source,
         .map_id = adopt->map_id,
         .first = first,
         .count = count,
@@ -387,7 +393,9 @@ int data_clone(
     int err = hold_file(volume, how->source, &clone.source);
     if (err < 0)
         return err;
-    err = hold_file(volume, how->target, &clone.target);
+    err = snapshot_refuse(how->target);
+    if (err == 0)
+        err = hold_file(volume, how->target, &clone.target);
     if (err == 0) {
         err = enter_and_clone(&clone, how);
         if (err == 0 && inode_attr(&volume->inodes, clone.target, out_attr) != INODE_READY)

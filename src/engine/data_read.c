@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "engine/data.h"
+#include "engine/records.h"
 #include "io/pool.h"
 #include "metrics/metrics.h"
 
@@ -78,6 +79,7 @@ static int read_run(struct run *run)
 
 struct small_call {
     struct volume *volume;
+    uint64_t inode;
     uint64_t map_id;
     uint64_t index;
     const struct block *block;
@@ -91,7 +93,7 @@ static void small_on_pool(void *argument)
     struct key key;
     key_make2(&key, KEY_SMALL, call->map_id, call->index);
     struct store_value value;
-    call->result = store_get(call->volume->store, &key, &value);
+    call->result = records_get(call->volume, call->inode, &key, &value);
     if (call->result < 0) {
         call->result = call->result == -ENOENT ? -EBADMSG : call->result;
         return;
@@ -125,7 +127,7 @@ static int read_small(struct volume *volume, struct inode *inode, uint64_t index
     mutex_lock(&shard->lock);
     uint64_t map_id = inode->record.map_id;
     mutex_unlock(&shard->lock);
-    struct small_call call = { volume, map_id, index, block, bytes, 0 };
+    struct small_call call = { volume, inode->id, map_id, index, block, bytes, 0 };
     pool_call(volume->engine->pool, small_on_pool, &call);
     return call.result;
 }
@@ -183,6 +185,8 @@ static int judge_failure(struct volume *volume, struct inode *inode, uint64_t fi
     const struct block *blocks, uint32_t count)
 {
     uint8_t bytes[BLOCK_BYTES];
+    if (!snapshot_has_id(volume, inode->id))
+        return -ESTALE; /* deleted meanwhile, and its blocks with it */
     for (uint32_t i = 0; i < count; i++) {
         uint32_t one = 1;
         if (read_some(volume, inode, first + i, &blocks[i], &one, bytes) != -EBADMSG ||

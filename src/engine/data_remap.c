@@ -103,7 +103,9 @@ static int remap_execute(struct batch *batch, struct request *request)
     struct pending *pending = batch_touch(batch, remap->inode);
     if (pending->is_gone || remap->inode->is_doomed)
         return -ESTALE;
-    if (remap->source != NULL) {
+    if (remap->source != NULL && !snapshot_has_id(batch->volume, remap->source->id))
+        return -ESTALE;
+    if (remap->source != NULL && id_slot(remap->source->id) == 0) {
         const struct pending *source = batch_touch(batch, remap->source);
         if (source->is_gone || remap->source->is_doomed)
             return -ESTALE;
@@ -315,7 +317,7 @@ int data_deallocate(struct fs *fs, const struct fs_cred *cred, struct fs_node no
     struct fs_attr attr;
     struct hole hole = { .remap = { .volume = volume, .cred = cred }, .offset = offset };
     struct remap *remap = &hole.remap;
-    int err = inode_acquire_node(volume, node, &remap->inode, &attr);
+    int err = inode_acquire_to_change(volume, node, &remap->inode, &attr);
     if (err < 0)
         return err;
     if (attr.type != FS_REGULAR)
@@ -358,7 +360,7 @@ int data_allocate(struct fs *fs, const struct fs_cred *cred, struct fs_node node
     struct volume *volume = volume_of(fs);
     struct inode *inode;
     struct fs_attr attr;
-    int err = inode_acquire_node(volume, node, &inode, &attr);
+    int err = inode_acquire_to_change(volume, node, &inode, &attr);
     if (err < 0)
         return err;
     if (attr.type != FS_REGULAR)

@@ -49,5 +49,8 @@ bool cut_is_due(struct volume *volume);
 void cut_stop(struct volume *volume);
 /* Lets go of the inodes, too; nobody reads any more. */
 void cut_fini(struct volume *volume);
+/* An inode of a snapshot that is being loaded: what was to be freed of it at that moment is a hole there, too. Errors:
+ * -EBADMSG, -EPROTO, -ESTALE, -ENOMEM. */
+MUST_CHECK int cut_load_in_snapshot(struct volume *volume, struct inode *inode, uint64_t map_id);
 /* At opening: finds those that a crash, or closing, left. */
 MUST_CHECK int cut_load(struct volume *volume);

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "engine/data.h"
+#include "engine/records.h"
 #include "io/pool.h"
 
 #define FULL_GROUPS_MAX 65536u /* stepped over in one turn on the pool: 8 GiB of file */
@@ -25,19 +26,19 @@ static int next_record(struct scan *scan, enum key_kind kind, uint64_t per_recor
     struct key end;
     key_make2(&from, kind, scan->map_id, scan->block / per_record);
     key_make1(&end, kind, scan->map_id + 1);
-    struct store_iterator *iterator;
-    int err = store_scan(scan->volume->store, &from, &end, &iterator);
+    struct records *iterator;
+    int err = records_scan(scan->volume, scan->inode->id, &from, &end, &iterator);
     if (err < 0)
         return err;
     struct slice key;
     struct slice value;
     uint64_t numbers[2];
-    err = store_scan_next(iterator, &key, &value);
+    err = records_next(iterator, &key, &value);
     if (err == 1 && !key_parse(key, kind, 2, numbers))
         err = -EBADMSG;
     if (err == 1)
         *out = numbers[1] * per_record;
-    store_scan_end(iterator);
+    records_end(iterator);
     return err;
 }
 
@@ -64,8 +65,8 @@ static void skip_full_on_pool(void *argument)
     uint64_t limit = group + FULL_GROUPS_MAX;
     key_make2(&from, KEY_GROUP, scan->map_id, group);
     key_make2(&end, KEY_GROUP, scan->map_id, limit);
-    struct store_iterator *iterator;
-    int err = store_scan(scan->volume->store, &from, &end, &iterator);
+    struct records *iterator;
+    int err = records_scan(scan->volume, scan->inode->id, &from, &end, &iterator);
     if (err < 0) {
         scan->result = err;
         return;
@@ -73,7 +74,7 @@ static void skip_full_on_pool(void *argument)
     struct slice key;
     struct slice value;
     bool is_full = true;
-    while (is_full && (err = store_scan_next(iterator, &key, &value)) == 1) {
+    while (is_full && (err = records_next(iterator, &key, &value)) == 1) {
         struct block blocks[GROUP_BLOCKS] = { 0 };
         uint64_t numbers[2];
         err = key_parse(key, KEY_GROUP, 2, numbers) ? group_decode(value, blocks) : -EBADMSG;
@@ -84,7 +85,7 @@ static void skip_full_on_pool(void *argument)
             is_full = is_full && blocks[i].kind != BLOCK_HOLE;
         group += is_full;
     }
-    store_scan_end(iterator);
+    records_end(iterator);
     scan->block = max_u64(scan->block, group * GROUP_BLOCKS);
     scan->result = min_int(err, 0);
 }

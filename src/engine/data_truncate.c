@@ -328,9 +328,11 @@ static void op_truncate_publish(struct batch *batch, struct request *request)
     mutex_unlock(&shard->lock);
     quota_shrink_hold(volume, file, new_blocks);
     mutex_unlock(&file->lock);
-    const struct orphan orphan = {
-        .kind = KEY_OLD_MAP, .is_map = true, .id = op->old_map, .map_id = op->old_map
-    };
+    const struct orphan orphan = { .kind = KEY_OLD_MAP,
+        .is_map = true,
+        .id = op->old_map,
+        .map_id = op->old_map,
+        .batch = batch->state.batch };
     if (op->old_map != 0)
         background_add_orphan(volume, &orphan);
 }

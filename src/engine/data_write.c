@@ -332,7 +332,7 @@ int data_write(
     struct volume *volume = volume_of(fs);
     struct inode *inode;
     struct fs_attr attr;
-    int err = inode_acquire_node(volume, node, &inode, &attr);
+    int err = inode_acquire_to_change(volume, node, &inode, &attr);
     if (err < 0)
         return err;
     struct plan plan = { .volume = volume, .inode = inode };

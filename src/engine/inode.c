@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/data_remap.h"
 #include "engine/dir.h"
 #include "engine/file.h"
+#include "engine/records.h"
 #include "engine/volume.h"
 #include "io/pool.h"
 
@@ -96,6 +98,33 @@ uint32_t inode_cache_drop_holds(struct inode_cache *cache)
         }
     }
     return count;
+}
+
+/* Those of the slot that nobody uses go, the others are gone for whoever asks. */
+static void forget_slot_locked(struct inode_cache *cache, struct inode_shard *shard, uint32_t slot)
+    REQUIRES(shard->lock)
+{
+    for (uint32_t at = 0; at <= shard->mask; at++) {
+        struct inode *inode = shard->table[at];
+        while (inode != NULL) {
+            struct inode *next = inode->hash_next;
+            bool is_its = id_slot(inode->id) == slot;
+            if (is_its && inode->state != INODE_LOADING)
+                inode->state = INODE_GONE;
+            if (is_its && inode->pins == 0)
+                drop_locked(cache, shard, inode);
+            inode = next;
+        }
+    }
+}
+
+void inode_cache_forget_slot(struct inode_cache *cache, uint32_t slot)
+{
+    for (size_t i = 0; i < INODE_SHARDS; i++) {
+        mutex_lock(&cache->shards[i].lock);
+        forget_slot_locked(cache, &cache->shards[i], slot);
+        mutex_unlock(&cache->shards[i].lock);
+    }
 }
 
 void inode_cache_fini(struct inode_cache *cache)
@@ -238,9 +267,10 @@ int inode_peek(
     return err;
 }
 
-int inode_fill(struct inode_cache *cache, struct inode *inode, const struct inode_record *record,
+int inode_fill(struct volume *volume, struct inode *inode, const struct inode_record *record,
     struct slice symlink)
 {
+    struct inode_cache *cache = &volume->inodes;
     uint8_t *copy = NULL;
     if (symlink.size > 0) {
         copy = malloc(symlink.size);
@@ -258,8 +288,11 @@ int inode_fill(struct inode_cache *cache, struct inode *inode, const struct inod
         inode->symlink = copy;
         inode->symlink_size = (uint32_t)symlink.size;
         copy = NULL;
-        /* One without a name waits for the reaper only; nobody can have held it before. */
-        inode->state = record->attr.link_count > 0 ? INODE_READY : INODE_GONE;
+        /* One without a name waits for the reaper only; nobody can have held it before. In a snapshot that was
+         * deleted meanwhile nobody will look for it any more. */
+        inode->state = record->attr.link_count > 0 && snapshot_has_id(volume, inode->id)
+                           ? INODE_READY
+                           : INODE_GONE;
     }
     mutex_unlock(&shard->lock);
     free(copy);
@@ -278,12 +311,23 @@ enum inode_state inode_attr(
     return state;
 }
 
+/* What is different of an inode in a snapshot. Errors: -ESTALE, -EIO, -ENOMEM. */
+static int load_in_snapshot(struct volume *volume, struct inode *inode, struct inode_record *record)
+{
+    struct snapshot snapshot;
+    if (!snapshot_in_slot(volume, id_slot(inode->id), &snapshot))
+        return -ESTALE;
+    record->attr.node.generation ^= snapshot_generation(&snapshot);
+    return record->attr.type == FS_REGULAR ? cut_load_in_snapshot(volume, inode, record->map_id)
+                                           : 0;
+}
+
 int inode_load(struct volume *volume, struct inode *inode)
 {
     struct key key;
-    key_make1(&key, KEY_INODE, inode->id);
+    key_make1(&key, KEY_INODE, id_number(inode->id));
     struct store_value value;
-    int err = store_get(volume->store, &key, &value);
+    int err = records_get(volume, inode->id, &key, &value);
     if (err == -EBADMSG)
         return -EIO; /* the store has said what is damaged */
     if (err < 0)
@@ -299,9 +343,12 @@ int inode_load(struct volume *volume, struct inode *inode)
     }
     /* After a crash the counters of files start above all that was ever shown: what they counted
      * may have been lost with UNSTABLE data. */
-    if (record.attr.type == FS_REGULAR)
+    if (id_slot(inode->id) != 0)
+        err = load_in_snapshot(volume, inode, &record);
+    else if (record.attr.type == FS_REGULAR)
         record.attr.change = max_u64(record.attr.change, volume->change_floor);
-    err = inode_fill(&volume->inodes, inode, &record, symlink);
+    if (err == 0)
+        err = inode_fill(volume, inode, &record, symlink);
 out:
     store_value_release(&value);
     return err;
@@ -357,6 +404,10 @@ int inode_acquire_node(
     struct fs_attr attr = { 0 };
     if (UNLIKELY(volume->is_locked))
         return -EIO;
+    if (UNLIKELY(id_slot(node.inode) == SNAPSHOT_SLOT_LIST))
+        return -EISDIR; /* who can do something with it has looked before */
+    if (!snapshot_has_id(volume, node.inode))
+        return -ESTALE;
     int err = inode_pin(&volume->inodes, node.inode, &inode);
     if (err == 0)
         err = make_ready(volume, inode, &attr);
@@ -370,4 +421,11 @@ int inode_acquire_node(
         *out_attr = attr;
     *out_inode = inode;
     return 0;
+}
+
+int inode_acquire_to_change(
+    struct volume *volume, struct fs_node node, struct inode **out_inode, struct fs_attr *out_attr)
+{
+    int err = snapshot_refuse(node);
+    return err < 0 ? err : inode_acquire_node(volume, node, out_inode, out_attr);
 }

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "engine/keys.h"
+#include "engine/snapshot.h"
 
 struct dir;
 struct file;
@@ -33,7 +34,7 @@ enum inode_state {
 struct inode {
     struct inode *hash_next; /* this and up to `charged_bytes`: under the shard's lock */
     struct list lru;         /* while there are no pins */
-    uint64_t id;
+    uint64_t id;             /* its number; in a snapshot with the slot: engine/snapshot.h */
     uint32_t pins;
     uint32_t holds;
     uint32_t charged_bytes; /* in the cache's account, while on the lru list */
@@ -79,6 +80,9 @@ uint32_t inode_cache_drop_holds(struct inode_cache *cache);
 /* No inode is pinned. */
 void inode_cache_fini(struct inode_cache *cache);
 
+/* All that is in a snapshot which is deleted: who still uses some of it finds it gone. */
+void inode_cache_forget_slot(struct inode_cache *cache, uint32_t slot);
+
 static inline struct inode_shard *inode_shard_of(struct inode_cache *cache, uint64_t id)
 {
     return &cache->shards[id % INODE_SHARDS];
@@ -96,7 +100,7 @@ MUST_CHECK int inode_peek(
     struct inode_cache *cache, uint64_t id, const uint64_t *generation, struct fs_attr *out_attr);
 
 /* Gives a LOADING inode what was read; does nothing when another was faster. Errors: -ENOMEM. */
-MUST_CHECK int inode_fill(struct inode_cache *cache, struct inode *inode,
+MUST_CHECK int inode_fill(struct volume *volume, struct inode *inode,
     const struct inode_record *record, struct slice symlink);
 
 /* The state, and the attributes if it is READY, of a pinned inode. */
@@ -107,6 +111,9 @@ enum inode_state inode_attr(
 MUST_CHECK int inode_acquire(struct volume *volume, uint64_t id, struct inode **out_inode);
 /* The same by node, whose generation must match. `out_attr` may be NULL. */
 MUST_CHECK int inode_acquire_node(
+    struct volume *volume, struct fs_node node, struct inode **out_inode, struct fs_attr *out_attr);
+/* The same for who is going to change it. Errors: also -EROFS: it is in a snapshot. */
+MUST_CHECK int inode_acquire_to_change(
     struct volume *volume, struct fs_node node, struct inode **out_inode, struct fs_attr *out_attr);
 /* Reads an inode from the database on this thread and fills it. Errors: -ESTALE. */
 MUST_CHECK int inode_load(struct volume *volume, struct inode *inode);

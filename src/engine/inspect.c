@@ -58,6 +58,10 @@ static int load_space(struct inspection *inspection)
     int err = segments_init(&volume->segments, &options);
     if (err == 0)
         err = refs_init(&volume->refs);
+    if (err == 0)
+        err = snapshots_init(&volume->snapshots);
+    if (err == 0)
+        err = snapshots_load(volume, inspection->state.batch);
     return err < 0 ? err : reclaim_load_space(volume, &inspection->state);
 }
 
@@ -302,6 +306,7 @@ void inspect_close(struct inspection *inspection)
     struct volume *volume = inspection->volume;
     segments_fini(&volume->segments);
     refs_fini(&volume->refs);
+    snapshots_fini(&volume->snapshots);
     store_close(volume->store);
     if (inspection->live == NULL) {
         crypt_free(volume->crypt);

@@ -5,12 +5,13 @@
 
 #include "base/bytes.h"
 
-#define VALUE_VERSION     1u
-#define GROUP_VERSION     2u /* with tags of 16 bytes; without, it is version 1 */
-#define INODE_VERSION     2u
-#define INODE_FIXED_BYTES 155u
-#define INODE_1_BYTES     147u /* version 1 has no extended attributes */
-#define RANGE_LIVE        UINT32_C(0x80000000)
+#define VALUE_VERSION      1u
+#define GROUP_VERSION      2u /* with tags of 16 bytes; without, it is version 1 */
+#define INODE_VERSION      2u
+#define INODE_FIXED_BYTES  155u
+#define INODE_1_BYTES      147u /* version 1 has no extended attributes */
+#define RANGE_LIVE         UINT32_C(0x80000000)
+#define KEPT_KEY_BYTES_MIN 9u /* of a record that snapshots keep: a letter and a number */
 
 void key_make0(struct key *out_key, enum key_kind kind)
 {
@@ -40,6 +41,47 @@ void key_make_record(struct key *out_key, struct slice name)
     if (name.size > 0)
         memcpy(out_key->bytes + 1, name.data, name.size);
     out_key->size = 1 + name.size;
+}
+
+void key_make_versions(struct key *out_key, struct slice key)
+{
+    assert(key.size + 9 <= KEY_BYTES_MAX);
+    out_key->bytes[0] = KEY_VERSION;
+    memcpy(out_key->bytes + 1, key.data, key.size);
+    out_key->size = 1 + key.size;
+}
+
+void key_make_version(struct key *out_key, struct slice key, uint64_t snapshot)
+{
+    key_make_versions(out_key, key);
+    store_be64(out_key->bytes + out_key->size, snapshot);
+    out_key->size += 8;
+}
+
+void key_make_kept(struct key *out_key, uint64_t snapshot, struct slice key)
+{
+    assert(key.size + 9 <= KEY_BYTES_MAX);
+    key_make1(out_key, KEY_KEPT, snapshot);
+    memcpy(out_key->bytes + out_key->size, key.data, key.size);
+    out_key->size += key.size;
+}
+
+bool key_parse_version(struct slice key, struct slice *out_key, uint64_t *out_snapshot)
+{
+    if (key.size < 1 + KEPT_KEY_BYTES_MIN + 8 || key.data[0] != KEY_VERSION)
+        return false;
+    *out_key = slice_of(key.data + 1, key.size - 9);
+    *out_snapshot = load_be64(key.data + key.size - 8);
+    return true;
+}
+
+bool key_parse_kept(struct slice key, uint64_t *out_snapshot, struct slice *out_key)
+{
+    if (key.size < 9 + KEPT_KEY_BYTES_MIN || key.data[0] != KEY_KEPT)
+        return false;
+    *out_snapshot = load_be64(key.data + 1);
+    *out_key = slice_of(key.data + 9, key.size - 9);
+    return true;
 }
 
 bool key_parse(struct slice key, enum key_kind kind, unsigned count, uint64_t *out_numbers)

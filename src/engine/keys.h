@@ -23,22 +23,25 @@
 #define NAME_HASH_BITS  55u /* with a slot of 8 bits below it: a cookie of 63 bits */
 
 enum key_kind {
-    KEY_STATE = 'm',   /* m */
-    KEY_INODE = 'i',   /* i inode */
-    KEY_NAME = 'd',    /* d directory name-hash */
-    KEY_GROUP = 'x',   /* x map group */
-    KEY_SMALL = 's',   /* s map block */
-    KEY_ORPHAN = 'o',  /* o inode */
-    KEY_OLD_MAP = 'p', /* p map */
-    KEY_CUT = 't',     /* t inode */
-    KEY_XATTR = 'a',   /* a inode name-hash */
-    KEY_SHARED = 'r',  /* r block-address / REF_PAGE_BLOCKS */
-    KEY_SEGMENT = 'g', /* g segment */
-    KEY_FREED = 'f',   /* f batch */
-    KEY_USAGE = 'u',   /* u directory */
-    KEY_LINK = 'l',    /* l inode directory */
-    KEY_QUOTA = 'q',   /* q directory */
-    KEY_RECORD = 'c',  /* c, then the protocol's own key */
+    KEY_STATE = 'm',    /* m */
+    KEY_INODE = 'i',    /* i inode */
+    KEY_NAME = 'd',     /* d directory name-hash */
+    KEY_GROUP = 'x',    /* x map group */
+    KEY_SMALL = 's',    /* s map block */
+    KEY_ORPHAN = 'o',   /* o inode */
+    KEY_OLD_MAP = 'p',  /* p map */
+    KEY_CUT = 't',      /* t inode */
+    KEY_XATTR = 'a',    /* a inode name-hash */
+    KEY_SHARED = 'r',   /* r block-address / REF_PAGE_BLOCKS */
+    KEY_SEGMENT = 'g',  /* g segment */
+    KEY_FREED = 'f',    /* f batch */
+    KEY_USAGE = 'u',    /* u directory */
+    KEY_LINK = 'l',     /* l inode directory */
+    KEY_QUOTA = 'q',    /* q directory */
+    KEY_SNAPSHOT = 'n', /* n snapshot */
+    KEY_VERSION = 'v',  /* v, another key as it is, snapshot */
+    KEY_KEPT = 'w',     /* w snapshot, another key as it is */
+    KEY_RECORD = 'c',   /* c, then the protocol's own key */
 };
 
 struct key {
@@ -56,6 +59,14 @@ void key_make1(struct key *out_key, enum key_kind kind, uint64_t a);
 void key_make2(struct key *out_key, enum key_kind kind, uint64_t a, uint64_t b);
 /* `name` is at most 128 bytes. */
 void key_make_record(struct key *out_key, struct slice name);
+/* What a snapshot keeps of the record `key`; and where all that is kept of `key`, or of what begins with it, begins. */
+void key_make_version(struct key *out_key, struct slice key, uint64_t snapshot);
+void key_make_versions(struct key *out_key, struct slice key);
+/* What says so, by snapshot. */
+void key_make_kept(struct key *out_key, uint64_t snapshot, struct slice key);
+/* Take them apart; false: it is none. `out_key` points into `key`. */
+MUST_CHECK bool key_parse_version(struct slice key, struct slice *out_key, uint64_t *out_snapshot);
+MUST_CHECK bool key_parse_kept(struct slice key, uint64_t *out_snapshot, struct slice *out_key);
 /* Whether `key` is of `kind` with `count` numbers; then they are in `out_numbers`. */
 MUST_CHECK bool key_parse(
     struct slice key, enum key_kind kind, unsigned count, uint64_t *out_numbers);

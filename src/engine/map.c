@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "engine/data.h"
+#include "engine/records.h"
 #include "io/pool.h"
 
 int data_file(struct volume *volume, struct inode *inode, struct file **out_file)
@@ -51,13 +52,13 @@ static int load_groups(struct load_call *call)
     struct key end;
     key_make2(&from, KEY_GROUP, call->map_id, first);
     key_make2(&end, KEY_GROUP, call->map_id, first + CHUNK_BLOCKS / GROUP_BLOCKS);
-    struct store_iterator *iterator;
-    int err = store_scan(call->volume->store, &from, &end, &iterator);
+    struct records *iterator;
+    int err = records_scan(call->volume, call->inode->id, &from, &end, &iterator);
     if (err < 0)
         return err;
     struct slice key;
     struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+    while ((err = records_next(iterator, &key, &value)) == 1) {
         uint64_t numbers[2];
         err = -EBADMSG;
         if (key_parse(key, KEY_GROUP, 2, numbers))
@@ -65,7 +66,7 @@ static int load_groups(struct load_call *call)
         if (err < 0)
             break;
     }
-    store_scan_end(iterator);
+    records_end(iterator);
     return err;
 }
 
@@ -96,13 +97,13 @@ static int load_small(struct load_call *call)
     struct key end;
     key_make2(&from, KEY_SMALL, call->map_id, first);
     key_make2(&end, KEY_SMALL, call->map_id, first + CHUNK_BLOCKS);
-    struct store_iterator *iterator;
-    int err = store_scan(call->volume->store, &from, &end, &iterator);
+    struct records *iterator;
+    int err = records_scan(call->volume, call->inode->id, &from, &end, &iterator);
     if (err < 0)
         return err;
     struct slice key;
     struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+    while ((err = records_next(iterator, &key, &value)) == 1) {
         uint64_t numbers[2];
         struct block block;
         err = key_parse(key, KEY_SMALL, 2, numbers) ? decode_small(value, &block) : -EBADMSG;
@@ -111,7 +112,7 @@ static int load_small(struct load_call *call)
         block_put(call->blocks[numbers[1] - first]);
         call->blocks[numbers[1] - first] = block;
     }
-    store_scan_end(iterator);
+    records_end(iterator);
     return err;
 }
 

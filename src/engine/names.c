@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/records.h"
 #include "engine/volume.h"
 #include "io/pool.h"
 
@@ -94,9 +95,9 @@ static void bucket_on_pool(void *argument)
     uint64_t version = dir->version;
     mutex_unlock(&dir->lock);
     struct key key;
-    key_make2(&key, KEY_NAME, call->inode->id, call->hash);
+    key_make2(&key, KEY_NAME, id_number(call->inode->id), call->hash);
     struct store_value value;
-    int err = store_get(call->volume->store, &key, &value);
+    int err = records_get(call->volume, call->inode->id, &key, &value);
     if (err < 0) {
         call->result = err;
         return;
@@ -132,10 +133,10 @@ static int load_all(struct volume *volume, struct inode *inode)
     mutex_unlock(&dir->lock);
     struct key from;
     struct key end;
-    key_make1(&from, KEY_NAME, inode->id);
-    key_make1(&end, KEY_NAME, inode->id + 1);
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
+    key_make1(&from, KEY_NAME, id_number(inode->id));
+    key_make1(&end, KEY_NAME, id_number(inode->id) + 1);
+    struct records *iterator;
+    int err = records_scan(volume, inode->id, &from, &end, &iterator);
     if (err < 0)
         return err;
     /* The scan is slow and the lock short; so names go in one record at a time, each under the
@@ -143,7 +144,7 @@ static int load_all(struct volume *volume, struct inode *inode)
     struct slice key;
     struct slice value;
     uint64_t numbers[2];
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+    while ((err = records_next(iterator, &key, &value)) == 1) {
         if (!key_parse(key, KEY_NAME, 2, numbers)) {
             err = -EBADMSG;
             break;
@@ -155,7 +156,7 @@ static int load_all(struct volume *volume, struct inode *inode)
         if (err < 0 || !is_current)
             break;
     }
-    store_scan_end(iterator);
+    records_end(iterator);
     if (err < 0)
         return err;
     mutex_lock(&dir->lock);

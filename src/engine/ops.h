@@ -87,4 +87,4 @@ void directory_changed(struct batch *batch, struct pending *dir, struct fs_chang
  * True: op_*_publish() must be told. */
 void victim_unlink(struct batch *batch, struct pending *pending);
 /* After the batch: hands the data of an unlinked inode to the reaper unless it is held. */
-void victim_publish(struct volume *volume, struct inode *inode);
+void victim_publish(struct batch *batch, struct inode *inode);

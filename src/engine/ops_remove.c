@@ -44,8 +44,9 @@ void victim_unlink(struct batch *batch, struct pending *pending)
     }
 }
 
-void victim_publish(struct volume *volume, struct inode *inode)
+void victim_publish(struct batch *batch, struct inode *inode)
 {
+    struct volume *volume = batch->volume;
     struct inode_shard *shard = inode_shard_of(&volume->inodes, inode->id);
     mutex_lock(&shard->lock);
     bool is_orphan = inode->state == INODE_READY && inode->is_doomed;
@@ -62,7 +63,9 @@ void victim_publish(struct volume *volume, struct inode *inode)
     }
     if (is_dirty)
         data_abandon(volume, inode);
-    const struct orphan orphan = { .kind = KEY_ORPHAN, .id = inode->id, .map_id = map_id };
+    const struct orphan orphan = {
+        .kind = KEY_ORPHAN, .id = inode->id, .map_id = map_id, .batch = batch->state.batch
+    };
     if (is_orphan)
         background_add_orphan(volume, &orphan);
 }
@@ -154,7 +157,7 @@ void op_remove_publish(struct batch *batch, struct request *request)
 {
     struct op_remove *op = CONTAINER_OF(request, struct op_remove, request);
     if (op->victim != NULL)
-        victim_publish(batch->volume, op->victim);
+        victim_publish(batch, op->victim);
 }
 
 /* Whether `dir` is `ancestor` or below it: 1, 0, or an error. */
@@ -382,5 +385,5 @@ void op_rename_publish(struct batch *batch, struct request *request)
     if (op->from_dir != op->to_dir)
         quotas_changed(batch->volume);
     if (op->victim != NULL)
-        victim_publish(batch->volume, op->victim);
+        victim_publish(batch, op->victim);
 }

@@ -246,7 +246,7 @@ int call_quota_set(struct fs *fs, struct fs_node dir, const struct fs_quota_limi
     if (limits->hard_bytes > INT64_MAX || limits->soft_bytes > INT64_MAX ||
         limits->hard_entries > INT64_MAX || limits->soft_entries > INT64_MAX)
         return -EINVAL;
-    int err = inode_acquire_node(volume, dir, &op.inode, NULL);
+    int err = inode_acquire_to_change(volume, dir, &op.inode, NULL);
     if (err < 0)
         return err;
     struct quota *quota = calloc(1, sizeof *quota);
@@ -283,7 +283,7 @@ int call_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space)
 {
     struct volume *volume = volume_of(fs);
     struct inode *inode;
-    if (LIKELY(!quotas_are_any(&volume->quotas)))
+    if (LIKELY(!quotas_are_any(&volume->quotas)) || id_slot(node.inode) != 0)
         return 0;
     int err = inode_acquire_node(volume, node, &inode, NULL);
     if (err < 0)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/calls.h"
 #include "engine/names.h"
+#include "engine/records.h"
 #include "engine/volume.h"
 #include "fs/perm.h"
 #include "io/pool.h"
@@ -115,17 +116,17 @@ static void page_on_pool(void *argument)
     page->is_last = false;
     struct key from;
     struct key end;
-    key_make2(&from, KEY_NAME, call->dir->id, call->cookie >> 8);
-    key_make1(&end, KEY_NAME, call->dir->id + 1);
-    struct store_iterator *iterator;
-    int err = store_scan(call->volume->store, &from, &end, &iterator);
+    key_make2(&from, KEY_NAME, id_number(call->dir->id), call->cookie >> 8);
+    key_make1(&end, KEY_NAME, id_number(call->dir->id) + 1);
+    struct records *iterator;
+    int err = records_scan(call->volume, call->dir->id, &from, &end, &iterator);
     if (err < 0) {
         call->result = err;
         return;
     }
     struct slice key;
     struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+    while ((err = records_next(iterator, &key, &value)) == 1) {
         uint64_t numbers[2];
         err = key_parse(key, KEY_NAME, 2, numbers)
                   ? page_add_bucket(page, numbers[1], value, call->cookie)
@@ -135,13 +136,20 @@ static void page_on_pool(void *argument)
     }
     if (err == 0 && page->count < PAGE_NAMES && PAGE_BYTES - page->used >= FS_NAME_SIZE_MAX)
         page->is_last = true; /* it was not the page that was at its end */
-    store_scan_end(iterator);
+    records_end(iterator);
     call->result = err < 0 ? err : 0;
     if (err == -EBADMSG || err == -EPROTO) {
         LOG_ERROR("directory record is damaged", "fs=%s inode=%" PRIu64, call->volume->fs_id,
             call->dir->id);
         call->result = -EIO;
     }
+}
+
+/* The names of a directory in a snapshot lead to what is in it, too. */
+static void page_place(struct page *page, uint64_t dir_id)
+{
+    for (uint32_t i = 0; i < page->count; i++)
+        page->names[i].inode = id_in_slot(id_slot(dir_id), page->names[i].inode);
 }
 
 static int page_fill(struct volume *volume, struct inode *dir, uint64_t cookie, struct page *page)
@@ -210,6 +218,8 @@ int call_readdir(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, 
     struct inode *inode;
     struct fs_attr attr;
     struct page page;
+    if (UNLIKELY(id_slot(dir.inode) == SNAPSHOT_SLOT_LIST))
+        return list_readdir(volume, cred, dir, cookie, emit, context);
     int err = inode_acquire_node(volume, dir, &inode, &attr);
     if (err < 0)
         return err;
@@ -223,6 +233,7 @@ int call_readdir(struct fs *fs, const struct fs_cred *cred, struct fs_node dir, 
         err = page_fill(volume, inode, cookie, &page);
         if (err < 0)
             break;
+        page_place(&page, inode->id);
         result = page_emit(volume, &page, emit, context);
         if (page.count > 0)
             cookie = page.names[page.count - 1].cookie;

@@ -39,24 +39,32 @@ void reclaim_step_apply(struct batch *batch, const struct reclaim_step *step)
         batch_add_range(batch, step->ranges[i].address, step->ranges[i].count, false);
 }
 
+/* Nothing is left of it: what said so, and the inode's record if it has one. */
+static void delete_last(struct batch *batch, const struct orphan *orphan)
+{
+    struct key key;
+    key_make1(&key, (enum key_kind)orphan->kind, orphan->id);
+    batch_delete(batch, &key);
+    if (orphan->is_map) /* its number may be that of an inode that lives */
+        return;
+    key_make1(&key, KEY_INODE, orphan->id);
+    batch_delete(batch, &key);
+    key_make1(&key, KEY_CUT, orphan->id); /* if it was being cut; else nothing is deleted */
+    batch_delete(batch, &key);
+}
+
 static int op_reap_execute(struct batch *batch, struct request *request)
 {
     struct op_reap *op = CONTAINER_OF(request, struct op_reap, request);
     int err = batch_reserve(batch, op->step.range_count);
     if (err < 0)
         return err;
+    /* Younger snapshots have no way to it. */
+    versions_keep_before(batch, op->orphan->batch);
     reclaim_step_apply(batch, &op->step);
-    if (!op->is_last)
-        return 0;
-    struct key key;
-    key_make1(&key, (enum key_kind)op->orphan->kind, op->orphan->id);
-    batch_delete(batch, &key);
-    if (op->orphan->is_map) /* its number may be that of an inode that lives */
-        return 0;
-    key_make1(&key, KEY_INODE, op->orphan->id);
-    batch_delete(batch, &key);
-    key_make1(&key, KEY_CUT, op->orphan->id); /* if it was being cut; else nothing is deleted */
-    batch_delete(batch, &key);
+    if (op->is_last)
+        delete_last(batch, op->orphan);
+    versions_keep_before(batch, 0);
     return 0;
 }
 
@@ -238,11 +246,12 @@ bool reclaim_is_due(struct volume *volume)
     mutex_lock(&background->lock);
     bool has_orphans = !list_is_empty(&background->orphans);
     mutex_unlock(&background->lock);
-    return has_orphans || cut_is_due(volume) || segments_reclaim_is_due(&volume->segments) ||
-           checkpoint_is_due(volume);
+    return has_orphans || cut_is_due(volume) || snapshot_reap_is_due(volume) ||
+           segments_reclaim_is_due(&volume->segments) || checkpoint_is_due(volume);
 }
 
-void reclaim_run(struct volume *volume)
+/* The data of removed files, and what was cut. */
+static void reap_removed(struct volume *volume)
 {
     struct orphan *orphan;
     while (!volume->background.is_stopping && cut_run(volume))
@@ -254,6 +263,13 @@ void reclaim_run(struct volume *volume)
                 "fs=%s id=%" PRIu64 " error=%d", volume->fs_id, orphan->id, err);
         free(orphan);
     }
+}
+
+void reclaim_run(struct volume *volume)
+{
+    do {
+        reap_removed(volume);
+    } while (!volume->background.is_stopping && snapshot_reap_step(volume));
     (void)segments_reclaim(&volume->segments, PUNCHES_MAX, volume_is_nearly_full(volume));
     if (checkpoint_is_due(volume) && reclaim_checkpoint(volume, false) < 0)
         LOG_WARN("freed blocks could not be folded", "fs=%s", volume->fs_id);

@@ -25,7 +25,8 @@
 /* A record of a map, to be looked at when the database is let go. */
 struct group {
     uint64_t map;
-    uint64_t first; /* block of the file */
+    uint64_t first;    /* block of the file */
+    uint64_t snapshot; /* that keeps it; 0: it is live */
     struct block blocks[GROUP_BLOCKS];
 };
 
@@ -106,6 +107,10 @@ static bool is_mapped(struct volume *volume, const struct group *group, uint32_t
     struct store_value value;
     struct block now[GROUP_BLOCKS] = { 0 };
     key_make2(&key, KEY_GROUP, group->map, group->first / GROUP_BLOCKS);
+    if (group->snapshot != 0) {
+        const struct key live = key;
+        key_make_version(&key, key_slice(&live), group->snapshot);
+    }
     int err = store_get(volume->store, &key, &value);
     if (err < 0)
         return err != -ENOENT;
@@ -210,11 +215,18 @@ static void look_at_small(struct step *step, struct slice key, struct slice valu
             numbers[1] * BLOCK_BYTES);
 }
 
+/* A record; or what a snapshot keeps of one, which is looked at in the same way. */
 static void look_at(struct step *step, struct slice key, struct slice value)
 {
-    char kind = (char)key.data[0];
+    uint64_t snapshot = 0;
     uint64_t numbers[2];
+    bool is_good = key.data[0] != KEY_VERSION || key_parse_version(key, &key, &snapshot);
+    char kind = (char)key.data[0];
     step->scrub->done_records++;
+    if (!is_good)
+        tell_record(step, KEY_VERSION, 0, 0);
+    if (!is_good || (snapshot != 0 && value.size == 0))
+        return;
     if (kind == KEY_SMALL)
         look_at_small(step, key, value);
     if (kind != KEY_GROUP)
@@ -225,6 +237,7 @@ static void look_at(struct step *step, struct slice key, struct slice value)
         tell_record(step, KEY_GROUP, 0, 0);
         return;
     }
+    group->snapshot = snapshot;
     group->map = numbers[0];
     group->first = numbers[1] * GROUP_BLOCKS;
     step->group_count++;

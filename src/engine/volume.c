@@ -352,6 +352,10 @@ static int start(struct volume *volume, struct volume_state *state)
     if (err == 0)
         err = quotas_load(volume);
     if (err == 0)
+        err = snapshots_init(&volume->snapshots);
+    if (err == 0)
+        err = snapshots_load(volume, state->batch);
+    if (err == 0)
         err = reclaim_load_segments(volume, state);
     if (err == 0)
         err = reclaim_load_orphans(volume);
@@ -379,6 +383,7 @@ static void teardown(struct volume *volume)
     refs_fini(&volume->refs);
     usage_tree_free(volume->usage);
     quotas_fini(&volume->quotas);
+    snapshots_fini(&volume->snapshots);
     journal_close(volume->journal);
     store_close(volume->store);
     crypt_free(volume->crypt);

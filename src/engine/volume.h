@@ -14,6 +14,7 @@
 #include "engine/quota.h"
 #include "engine/refs.h"
 #include "engine/segment.h"
+#include "engine/snapshot.h"
 #include "engine/store.h"
 
 struct usage_tree;
@@ -52,6 +53,7 @@ struct volume {
     struct refs refs;         /* the committer's */
     struct usage_tree *usage; /* the committer's */
     struct quotas quotas;
+    struct snapshots snapshots;
     struct committer committer;
     struct background background;
     struct verifier *verifier;

@@ -35,12 +35,13 @@
 
 /* What not every backend can do; struct fs_ops says which. Calls without their bit give -EOPNOTSUPP. */
 enum {
-    FS_CAP_HOLES = 1u << 0,  /* fs_seek() finds holes, fs_deallocate() makes them */
-    FS_CAP_CLONE = 1u << 1,  /* fs_clone() */
-    FS_CAP_XATTRS = 1u << 2, /* fs_getxattr() and its sisters */
-    FS_CAP_USAGE = 1u << 3,  /* fs_usage() */
-    FS_CAP_QUOTAS = 1u << 4, /* fs_quota_set() and fs_quota_get() */
-    FS_CAP_VERIFY = 1u << 5, /* fs_verify_start() and its sisters */
+    FS_CAP_HOLES = 1u << 0,     /* fs_seek() finds holes, fs_deallocate() makes them */
+    FS_CAP_CLONE = 1u << 1,     /* fs_clone() */
+    FS_CAP_XATTRS = 1u << 2,    /* fs_getxattr() and its sisters */
+    FS_CAP_USAGE = 1u << 3,     /* fs_usage() */
+    FS_CAP_QUOTAS = 1u << 4,    /* fs_quota_set() and fs_quota_get() */
+    FS_CAP_VERIFY = 1u << 5,    /* fs_verify_start() and its sisters */
+    FS_CAP_SNAPSHOTS = 1u << 6, /* fs_snapshot_create() and its sisters */
 };
 
 enum fs_type {
@@ -54,7 +55,7 @@ enum fs_type {
 };
 
 /* What names a file for ever: opaque to callers, comparable byte by byte. In the embedded engine:
- * the inode number and its generation. */
+ * the inode number and its generation; of what is in a snapshot, both with the snapshot mixed in. */
 struct fs_node {
     uint64_t inode;
     uint64_t generation;
@@ -221,6 +222,26 @@ struct fs_verify_get {
     void *context;
 };
 
+#define FS_SNAPSHOT_NAME_MAX 128u  /* letters, digits and . _ : @ + - ; not with a dot first */
+#define FS_SNAPSHOTS_MAX     1024u /* of one file system */
+
+/* Where a node is. Nothing that is not FS_LIVE can be changed: -EROFS. */
+enum fs_place {
+    FS_LIVE,
+    FS_SNAPSHOT_LIST, /* what fs_snapshot_dir() gives: its entries are the snapshots of a directory */
+    FS_IN_SNAPSHOT,
+};
+
+struct fs_snapshot {
+    char name[FS_SNAPSHOT_NAME_MAX + 1];
+    struct fs_time created;
+    struct fs_usage usage; /* of the whole tree at that moment */
+    bool is_going; /* deleted, but its space is not all back yet; no directory shows it any more */
+};
+
+/* Takes one snapshot; false stops. May not call the file system. */
+typedef bool fs_snapshot_emit(void *context, const struct fs_snapshot *snapshot);
+
 /* Takes one recovery record; false stops the scan. */
 typedef bool fs_record_emit(void *context, struct slice key, struct slice value);
 
@@ -362,6 +383,13 @@ struct fs_ops {
     int (*verify_start)(struct fs *fs, enum fs_verify_kind kind);
     int (*verify_stop)(struct fs *fs, enum fs_verify_kind kind);
     int (*verify_get)(struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get);
+
+    int (*snapshot_create)(struct fs *fs, struct slice name, struct fs_snapshot *out_snapshot);
+    int (*snapshot_delete)(struct fs *fs, struct slice name);
+    int (*snapshot_list)(struct fs *fs, fs_snapshot_emit *emit, void *context);
+    int (*snapshot_dir)(
+        struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr);
+    enum fs_place (*place_of)(struct fs *fs, struct fs_node node);
 };
 
 struct fs {
@@ -649,4 +677,40 @@ MUST_CHECK static inline int fs_verify_get(
     struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get)
 {
     return fs->ops->verify_get(fs, kind, get);
+}
+
+/* Keeps the whole file system as it is now under `name`, with all that was written so far, UNSTABLE too. `out_snapshot`
+ * may not be NULL. Errors: -EEXIST; -EINVAL: not a name; -EMLINK: there are FS_SNAPSHOTS_MAX; -EOPNOTSUPP. */
+MUST_CHECK static inline int fs_snapshot_create(
+    struct fs *fs, struct slice name, struct fs_snapshot *out_snapshot)
+{
+    return fs->ops->snapshot_create(fs, name, out_snapshot);
+}
+
+/* Nobody sees the snapshot any more when this returns: its nodes are -ESTALE. What only it had is given back in the
+ * background. Errors: -ENOENT, -EOPNOTSUPP. */
+MUST_CHECK static inline int fs_snapshot_delete(struct fs *fs, struct slice name)
+{
+    return fs->ops->snapshot_delete(fs, name);
+}
+
+/* Tells all snapshots, oldest first, those that are going too. Errors: -EOPNOTSUPP. */
+MUST_CHECK static inline int fs_snapshot_list(struct fs *fs, fs_snapshot_emit *emit, void *context)
+{
+    return fs->ops->snapshot_list(fs, emit, context);
+}
+
+/* The directory of the snapshots of a directory: fs_lookup() in it finds the directory as it was, fs_readdir() lists
+ * the snapshots that have it, fs_parent() leads back. It is no entry of the directory. Needs search permission.
+ * Errors: -ENOTDIR; -EACCES; -ENOENT: `dir` is in a snapshot itself; -EOPNOTSUPP. */
+MUST_CHECK static inline int fs_snapshot_dir(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr)
+{
+    return fs->ops->snapshot_dir(fs, cred, dir, out_attr);
+}
+
+/* Does not wait, and does not say that there is such a node. */
+static inline enum fs_place fs_place_of(struct fs *fs, struct fs_node node)
+{
+    return fs->ops->place_of(fs, node);
 }

@@ -632,6 +632,11 @@ static const struct fs_ops fake_fs_ops = {
     .verify_start = fake_verify_start,
     .verify_stop = fake_verify_start,
     .verify_get = fake_verify_get,
+    .snapshot_create = fake_snapshot_create,
+    .snapshot_delete = fake_snapshot_delete,
+    .snapshot_list = fake_snapshot_list,
+    .snapshot_dir = fake_snapshot_dir,
+    .place_of = fake_place_of,
 };
 
 struct fs *fake_fs_new(void)

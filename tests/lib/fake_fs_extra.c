@@ -444,3 +444,44 @@ int fake_verify_get(struct fs *fs, enum fs_verify_kind kind, const struct fs_ver
     (void)get;
     return -EOPNOTSUPP;
 }
+
+/* Nor these: FS_CAP_SNAPSHOTS. */
+int fake_snapshot_create(struct fs *fs, struct slice name, struct fs_snapshot *out_snapshot)
+{
+    (void)fs;
+    (void)name;
+    (void)out_snapshot;
+    return -EOPNOTSUPP;
+}
+
+int fake_snapshot_delete(struct fs *fs, struct slice name)
+{
+    (void)fs;
+    (void)name;
+    return -EOPNOTSUPP;
+}
+
+int fake_snapshot_list(struct fs *fs, fs_snapshot_emit *emit, void *context)
+{
+    (void)fs;
+    (void)emit;
+    (void)context;
+    return -EOPNOTSUPP;
+}
+
+int fake_snapshot_dir(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr)
+{
+    (void)fs;
+    (void)cred;
+    (void)dir;
+    (void)out_attr;
+    return -EOPNOTSUPP;
+}
+
+enum fs_place fake_place_of(struct fs *fs, struct fs_node node)
+{
+    (void)fs;
+    (void)node;
+    return FS_LIVE;
+}

@@ -123,3 +123,9 @@ int fake_quota_get(struct fs *fs, struct fs_node dir, struct fs_quota *out_quota
 int fake_quota_space(struct fs *fs, struct fs_node node, struct fs_space *space);
 int fake_verify_start(struct fs *fs, enum fs_verify_kind kind);
 int fake_verify_get(struct fs *fs, enum fs_verify_kind kind, const struct fs_verify_get *get);
+int fake_snapshot_create(struct fs *fs, struct slice name, struct fs_snapshot *out_snapshot);
+int fake_snapshot_delete(struct fs *fs, struct slice name);
+int fake_snapshot_list(struct fs *fs, fs_snapshot_emit *emit, void *context);
+int fake_snapshot_dir(
+    struct fs *fs, const struct fs_cred *cred, struct fs_node dir, struct fs_attr *out_attr);
+enum fs_place fake_place_of(struct fs *fs, struct fs_node node);

@@ -10,7 +10,7 @@
 
 struct model *models_new(unsigned count)
 {
-    size_t contents = MODEL_NAMES * MODEL_VERSIONS * (size_t)MODEL_FILE_BYTES;
+    size_t contents = MODEL_NAMES * (MODEL_VERSIONS + 1) * (size_t)MODEL_FILE_BYTES;
     size_t size = count * (sizeof(struct model) + contents);
     uint8_t *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(memory != MAP_FAILED);
@@ -21,6 +21,8 @@ struct model *models_new(unsigned count)
         model->files[i / MODEL_VERSIONS % MODEL_NAMES].content[i % MODEL_VERSIONS] = next;
         next += MODEL_FILE_BYTES;
     }
+    for (unsigned i = 0; i < count * MODEL_NAMES; i++, next += MODEL_FILE_BYTES)
+        models[i / MODEL_NAMES].kept[i % MODEL_NAMES].content[0] = next;
     return models;
 }
 
@@ -53,7 +55,10 @@ struct op model_next_op(struct model *model)
     op.size = min_u64(op.size, MODEL_FILE_BYTES - op.offset);
     op.stability = (enum fs_stability)(dice % 3);
     op.fill = (uint8_t)fixture_random(random);
-    if (!file->exists)
+    if (dice >= 96) {
+        op.kind = OP_SNAPSHOT;
+        op.fill = model->has_snapshot;
+    } else if (!file->exists)
         op.kind = OP_CREATE;
     else if (dice < 4)
         op.kind = OP_REMOVE;
@@ -142,6 +147,25 @@ static void apply_punch(struct model_file *file, const struct op *op)
     memset(file->content[0] + op->offset, 0, op->size);
 }
 
+static void keep_file(struct model_file *kept, const struct model_file *file)
+{
+    uint8_t *content = kept->content[0];
+    *kept = *file;
+    kept->content[0] = content;
+    memcpy(content, file->content[0], MODEL_FILE_BYTES);
+}
+
+/* One that is made has all that was written before, which is durable then. */
+static void apply_snapshot(struct model *model, const struct op *op)
+{
+    model->has_snapshot = op->fill == 0;
+    for (uint32_t i = 0; i < MODEL_NAMES && model->has_snapshot; i++) {
+        if (model->files[i].exists)
+            apply_commit(&model->files[i]);
+        keep_file(&model->kept[i], &model->files[i]);
+    }
+}
+
 void model_apply(struct model *model, const struct op *op)
 {
     struct model_file *file = &model->files[op->file];
@@ -186,6 +210,9 @@ void model_apply(struct model *model, const struct op *op)
         break;
     case OP_QUOTA:
         model->entries_max = quota_of(op);
+        break;
+    case OP_SNAPSHOT:
+        apply_snapshot(model, op);
         break;
     }
 }
@@ -243,6 +270,34 @@ static int read_xattr(struct fs *fs, struct fs_node node, uint8_t *out_fill)
     return err == -ENODATA ? 0 : err;
 }
 
+static void snapshot_name_of(struct fs_node dir, char out_name[32])
+{
+    (void)snprintf(out_name, 32, "of-%llu", (unsigned long long)dir.inode);
+}
+
+static int perform_snapshot(struct fs *fs, struct fs_node dir, bool is_there)
+{
+    struct fs_snapshot snapshot;
+    char name[32];
+    snapshot_name_of(dir, name);
+    return is_there ? fs_snapshot_delete(fs, slice_str(name))
+                    : fs_snapshot_create(fs, slice_str(name), &snapshot);
+}
+
+/* The directory as it is in its snapshot. */
+static int find_snapshot(struct fs *fs, struct fs_node dir, struct fs_node *out_node)
+{
+    struct fs_attr attr = { 0 };
+    char name[32];
+    snapshot_name_of(dir, name);
+    int err = fs_snapshot_dir(fs, NULL, dir, &attr);
+    if (err == 0)
+        err = fs_lookup(fs, NULL, attr.node, slice_str(name), &attr);
+    if (err == 0)
+        *out_node = attr.node;
+    return err;
+}
+
 int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_t *bytes)
 {
     char name[16];
@@ -251,6 +306,8 @@ int model_perform(struct fs *fs, struct fs_node dir, const struct op *op, uint8_
         const struct fs_quota_limits limits = { .hard_entries = quota_of(op) };
         return fs_quota_set(fs, dir, &limits);
     }
+    if (op->kind == OP_SNAPSHOT)
+        return perform_snapshot(fs, dir, op->fill != 0);
     if (op->kind <= OP_CLONE)
         return perform_named(fs, dir, op, slice_str(name));
     struct fs_attr attr;
@@ -279,6 +336,9 @@ void model_copy(struct model *to, const struct model *from)
 {
     to->random = from->random;
     to->entries_max = from->entries_max;
+    to->has_snapshot = from->has_snapshot;
+    for (unsigned i = 0; i < MODEL_NAMES; i++)
+        keep_file(&to->kept[i], &from->kept[i]);
     for (unsigned i = 0; i < MODEL_NAMES; i++) {
         struct model_file arrays = to->files[i];
         to->files[i] = from->files[i];
@@ -344,6 +404,14 @@ const char *model_judge(struct fs *fs, struct fs_node dir, const struct model *m
         if (why != NULL)
             return why;
     }
+    struct fs_node kept = { 0 };
+    int err = find_snapshot(fs, dir, &kept);
+    if (err != (model->has_snapshot ? 0 : -ENOENT))
+        return "is missing with its snapshot, or has one that was deleted";
+    for (uint32_t i = 0; i < MODEL_NAMES && model->has_snapshot; i++) {
+        if (judge_file(fs, kept, i, &model->kept[i]) != NULL)
+            return "is not in the snapshot what it was";
+    }
     return NULL;
 }
 
@@ -363,14 +431,10 @@ static void allow_partial(struct model *model, const struct model *before, const
     file->size_least = old->size_least;
 }
 
-void model_adopt(struct fs *fs, struct fs_node dir, struct model *model)
+static void adopt_files(struct fs *fs, struct fs_node dir, struct model_file *files)
 {
-    struct fs_quota quota = { 0 };
-    int err = fs_quota_get(fs, dir, &quota);
-    assert_true(err == 0 || err == -ENODATA);
-    model->entries_max = err == 0 ? (uint32_t)quota.limits.hard_entries : 0;
     for (uint32_t i = 0; i < MODEL_NAMES; i++) {
-        struct model_file *file = &model->files[i];
+        struct model_file *file = &files[i];
         char name[16];
         name_of(i, name);
         struct fs_attr attr;
@@ -388,6 +452,19 @@ void model_adopt(struct fs *fs, struct fs_node dir, struct model *model)
         file->size = file->size_least = file->size_most = got.size;
         memset(file->least, 0, sizeof file->least);
     }
+}
+
+void model_adopt(struct fs *fs, struct fs_node dir, struct model *model)
+{
+    struct fs_node kept = { 0 };
+    struct fs_quota quota = { 0 };
+    int err = fs_quota_get(fs, dir, &quota);
+    assert_true(err == 0 || err == -ENODATA);
+    model->entries_max = err == 0 ? (uint32_t)quota.limits.hard_entries : 0;
+    adopt_files(fs, dir, model->files);
+    model->has_snapshot = find_snapshot(fs, dir, &kept) == 0;
+    if (model->has_snapshot)
+        adopt_files(fs, kept, model->kept);
 }
 
 struct fs_node model_directory(struct fixture *f, unsigned thread)

@@ -28,6 +28,8 @@ struct model {
     uint64_t random;
     uint32_t entries_max; /* the quota of its directory; 0: none */
     struct model_file files[MODEL_NAMES];
+    bool has_snapshot;
+    struct model_file kept[MODEL_NAMES]; /* as they are in it: version 0 */
 };
 
 enum op_kind {
@@ -39,8 +41,9 @@ enum op_kind {
     OP_COMMIT,
     OP_TRUNCATE,
     OP_PUNCH,
-    OP_XATTR, /* the attribute "model" becomes `fill` */
-    OP_QUOTA, /* of the directory, by `fill` */
+    OP_XATTR,    /* the attribute "model" becomes `fill` */
+    OP_QUOTA,    /* of the directory, by `fill` */
+    OP_SNAPSHOT, /* is made, or deleted when `fill` says that there is one */
 };
 
 struct op {
