@@ -139,7 +139,7 @@ enum nfsstat4 compound_enter(
 bool compound_may_write(const struct compound *compound)
 {
     const struct place *current = &compound->current;
-    if (place_is_pseudo(current))
+    if (place_is_pseudo(current) || fs_place_of(current->volume->fs, current->node) != FS_LIVE)
         return false;
     const struct nfs_grant *grant = nfs_grant(compound->conn, current->volume, current->access_tag);
     return grant != NULL && (grant->rights & NFS_RIGHT_WRITE) != 0;

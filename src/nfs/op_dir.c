@@ -11,6 +11,54 @@
 #include "nfs/names.h"
 #include "nfs/pseudo.h"
 
+/* Whether `node` is `root` or below it. */
+static enum nfsstat4 check_below(
+    const struct nfs_volume *volume, struct fs_node node, struct fs_node root)
+{
+    while (!fs_node_equal(node, root)) {
+        struct fs_attr attr;
+        if (fs_node_equal(node, volume->root))
+            return NFS4ERR_NOENT;
+        int err = fs_parent(volume->fs, NULL, node, &attr); /* -ENOENT: the root of a snapshot */
+        if (err < 0)
+            return nfs_status(err);
+        node = attr.node;
+    }
+    return NFS4_OK;
+}
+
+#define SNAPSHOTS ".snapshot" /* each directory has this name, and READDIR does not tell it */
+
+/* The snapshots of the current directory, when nothing in it is called so. EFS has no such name. */
+static int lookup_snapshots(struct compound *compound, struct slice name, struct fs_attr *out_attr)
+{
+    const struct place *dir = &compound->current;
+    struct fs *fs = dir->volume->fs;
+    if (!slice_equal(name, slice_str(SNAPSHOTS)) || (fs->ops->caps & FS_CAP_SNAPSHOTS) == 0 ||
+        view_is_strict(compound->conn, dir->volume))
+        return -ENOENT;
+    return fs_snapshot_dir(fs, &compound->cred, dir->node, out_attr);
+}
+
+/* What an access point shows of a snapshot is what its root had then: a directory that came to be below the root later
+ * is not to be seen as it was elsewhere. `node`: what `name`, a snapshot, means in the current directory. */
+static enum nfsstat4 check_snapshot(
+    struct compound *compound, struct slice name, struct fs_node node)
+{
+    const struct place *dir = &compound->current;
+    struct fs *fs = dir->volume->fs;
+    struct fs_node root = { 0 };
+    struct fs_attr attr = { 0 };
+    enum nfsstat4 status =
+        nfs_grant_root(compound->conn, dir->volume, dir->access_tag, false, &root);
+    if (status != NFS4_OK)
+        return status;
+    int err = fs_snapshot_dir(fs, NULL, root, &attr);
+    if (err == 0)
+        err = fs_lookup(fs, NULL, attr.node, name, &attr);
+    return err < 0 ? nfs_status(err) : check_below(dir->volume, node, attr.node);
+}
+
 /* LOOKUP - to an entry of the current directory. */
 enum nfsstat4 op_lookup(
     struct compound *compound, const union nfs_argop4 *arg, union nfs_resop4 *res)
@@ -25,26 +73,17 @@ enum nfsstat4 op_lookup(
         return pseudo_lookup(compound, name);
     struct fs_attr attr;
     int err = fs_lookup(dir->volume->fs, &compound->cred, dir->node, name, &attr);
+    if (UNLIKELY(err == -ENOENT))
+        err = lookup_snapshots(compound, name, &attr);
     if (err < 0)
         return nfs_status(err);
-    compound_set_node(compound, dir->volume, &attr);
-    return NFS4_OK;
-}
-
-/* Whether `node` is `root` or below it. */
-static enum nfsstat4 check_below(
-    const struct nfs_volume *volume, struct fs_node node, struct fs_node root)
-{
-    const struct fs_cred all = { .uid = 0, .gid = 0 };
-    while (!fs_node_equal(node, root)) {
-        struct fs_attr attr;
-        if (fs_node_equal(node, volume->root))
-            return NFS4ERR_NOENT;
-        int err = fs_parent(volume->fs, &all, node, &attr);
-        if (err < 0)
-            return nfs_status(err);
-        node = attr.node;
+    if (UNLIKELY(
+            dir->access_tag != 0 && fs_place_of(dir->volume->fs, dir->node) == FS_SNAPSHOT_LIST)) {
+        status = check_snapshot(compound, name, attr.node);
+        if (status != NFS4_OK)
+            return status;
     }
+    compound_set_node(compound, dir->volume, &attr);
     return NFS4_OK;
 }
 

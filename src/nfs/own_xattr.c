@@ -25,7 +25,7 @@ static enum nfsstat4 get_usage(struct compound *compound, char *text, size_t *us
     if ((fs->ops->caps & FS_CAP_USAGE) == 0)
         return NFS4ERR_NOXATTR;
     int err = fs_usage(fs, &compound->cred, place->node, &usage);
-    if (err == -ENOTDIR)
+    if (err == -ENOTDIR || err == -EOPNOTSUPP) /* of a directory in a snapshot it is not known */
         return NFS4ERR_NOXATTR;
     if (err == 0)
         err = text_append(text, VALUE_SIZE_MAX, used,
