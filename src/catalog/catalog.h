@@ -44,7 +44,9 @@ enum catalog_profile {
 };
 
 /* The tag of a file system that says so: "extended" or "strict". The API refuses other values. */
-#define CATALOG_PROFILE_TAG "shoal:profile"
+#define CATALOG_PROFILE_TAG   "shoal:profile"
+/* Which snapshots of a file system are made and kept: fs/retention.h. */
+#define CATALOG_SNAPSHOTS_TAG "shoal:snapshots"
 
 const char *catalog_profile_name(enum catalog_profile profile);
 /* "extended" or "strict". Errors: -EINVAL. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "fs/retention.h"
 
 #define TAG_KEY_CHARS_MAX   128
 #define TAG_VALUE_CHARS_MAX 256
@@ -162,6 +163,25 @@ const struct api_error *input_check_tag_key(struct api_call *call, const char *k
     return NULL;
 }
 
+/* The keys that are ours mean something: nfs/view.h, fs/retention.h. */
+static const struct api_error *check_own_tag(
+    struct api_call *call, const char *key, const char *value)
+{
+    enum catalog_profile profile;
+    struct retention retention;
+    if (strcmp(key, CATALOG_PROFILE_TAG) == 0 && catalog_profile_parse(value, &profile) < 0)
+        return api_fail(call, API_BAD_REQUEST,
+            "The value of the tag '%s' must be extended or strict.", CATALOG_PROFILE_TAG);
+    if (strcmp(key, CATALOG_SNAPSHOTS_TAG) == 0 &&
+        retention_parse(slice_str(value), &retention) < 0)
+        return api_fail(call, API_BAD_REQUEST,
+            "The value of the tag '%s' must be some of hourly, daily, weekly and monthly with how "
+            "many "
+            "are kept (1 to %u), such as 'hourly=24 daily=7'.",
+            CATALOG_SNAPSHOTS_TAG, RETENTION_KEEP_MAX);
+    return NULL;
+}
+
 static const struct api_error *take_tag(
     struct api_call *call, const json_t *pair, struct catalog_tags *tags)
 {
@@ -177,12 +197,8 @@ static const struct api_error *take_tag(
     if (error == NULL && !has_tag_letters_only(json_string_value(value)))
         error = fail_constraint(call, "TagValue", json_string_value(value),
             "Member must satisfy regular expression pattern: ^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
-    enum catalog_profile profile;
-    if (error == NULL && strcmp(json_string_value(key), CATALOG_PROFILE_TAG) == 0 &&
-        catalog_profile_parse(json_string_value(value), &profile) < 0)
-        error =
-            api_fail(call, API_BAD_REQUEST, "The value of the tag '%s' must be extended or strict.",
-                CATALOG_PROFILE_TAG); /* the one key that is ours: nfs/view.h */
+    if (error == NULL)
+        error = check_own_tag(call, json_string_value(key), json_string_value(value));
     if (error == NULL &&
         catalog_tags_set(tags, json_string_value(key), json_string_value(value)) < 0)
         error = api_internal_error(call, -ENOMEM);

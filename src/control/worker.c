@@ -17,10 +17,12 @@
 #include "base/text.h"
 #include "control/render.h"
 #include "control/settle.h"
+#include "fs/retention.h"
 
 #define RETRY_MS_MIN       100
 #define RETRY_MS_MAX       30000
 #define SAMPLE_INTERVAL_MS 60000
+#define RETAIN_INTERVAL_MS 5000
 #define PAGE_SIZE          64
 #define TOGETHER_MAX       64 /* records that one change moves on */
 
@@ -393,6 +395,40 @@ static void sample_all(struct worker *worker)
     }
 }
 
+/* Makes and deletes the snapshots that the file system's tag asks for. */
+static void retain_fs(struct worker *worker, const struct catalog_fs *record)
+{
+    const char *schedule = catalog_tags_find(&record->tags, CATALOG_SNAPSHOTS_TAG);
+    struct retention retention = { 0 };
+    struct fs *fs = NULL;
+    if (schedule == NULL || record->state != CATALOG_AVAILABLE ||
+        retention_parse(slice_str(schedule), &retention) < 0) /* of a release that knew more */
+        return;
+    int err = fs_volumes_get(worker->volumes, record->id, &fs);
+    if (err == 0) {
+        err = retention_run(fs, &retention, clock_wall_s());
+        fs_volumes_put(worker->volumes, fs);
+    }
+    if (err < 0)
+        LOG_WARN("scheduled snapshots could not be made; tried again", "fs=%s error=\"%s\"",
+            record->id, strerrordesc_np(-err));
+}
+
+static void retain_all(struct worker *worker)
+{
+    const struct catalog_fs *page[PAGE_SIZE];
+    char after_id[CATALOG_ID_SIZE] = "";
+    size_t count = PAGE_SIZE;
+    while (count == PAGE_SIZE) {
+        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
+        for (size_t i = 0; i < count; i++) {
+            retain_fs(worker, page[i]);
+            memcpy(after_id, page[i]->id, sizeof after_id);
+            catalog_fs_put(page[i]);
+        }
+    }
+}
+
 /* Jobs that are taken off the list at once. */
 struct batch {
     const struct lane *lane;
@@ -532,6 +568,7 @@ static void *lane_main(void *context)
 {
     struct lane *lane = context;
     uint64_t sample_at_ms = clock_coarse_ms() + SAMPLE_INTERVAL_MS;
+    uint64_t retain_at_ms = clock_coarse_ms() + RETAIN_INTERVAL_MS;
     bool stop = false;
     while (!stop) {
         bool all;
@@ -543,6 +580,10 @@ static void *lane_main(void *context)
         if (lane->id == LANE_QUICK && clock_coarse_ms() >= sample_at_ms) {
             sample_all(lane->worker);
             sample_at_ms = clock_coarse_ms() + SAMPLE_INTERVAL_MS;
+        }
+        if (lane->id == LANE_DELETE && clock_coarse_ms() >= retain_at_ms) {
+            retain_all(lane->worker);
+            retain_at_ms = clock_coarse_ms() + RETAIN_INTERVAL_MS;
         }
     }
     return NULL;

@@ -21,17 +21,18 @@ def snapshots(server, export):
 
 @pytest.mark.parametrize("version", ["4.1", "4.2"])
 def test_a_snapshot_shows_what_was(client, export, snapshots, version):
+    has_xattrs = version == "4.2"
     name = "s" + secrets.token_hex(4)
     with client.mounted(export, f"snapshots-{version}", version=version) as mount:
         work = f"{mount}/{name}"
         client.call("os.mkdir", work)
         client.call("os.listdir", f"{work}/.snapshot")
-        expected = client.call("snapshots.make", work)
+        expected = client.call("snapshots.make", work, has_xattrs)
         snapshots("create", name)
-        client.call("snapshots.change", work)
-        client.call("snapshots.look", work, name, expected)
-        client.call("snapshots.write_nothing", work, name)
+        client.call("snapshots.change", work, has_xattrs)
+        client.call("snapshots.look", work, name, expected, has_xattrs)
+        client.call("snapshots.write_nothing", work, name, has_xattrs)
         client.call("snapshots.copy_back", work, name, expected)
-        client.call("snapshots.look", work, name, expected)
+        client.call("snapshots.look", work, name, expected, has_xattrs)
         snapshots("delete", name)
-        client.call("snapshots.is_gone", work, name, None)
+        client.call("snapshots.is_gone", work, name)
