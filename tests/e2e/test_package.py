@@ -154,6 +154,8 @@ def test_it_installs_starts_upgrades_and_purges(chroot, packages):
     install(chroot, packages[1])
     assert "+later" in chroot.run("dpkg-query", "-W", "-f=${Version}", "shoal")
     assert chroot.run("cat", "/etc/shoal/shoald.conf") == ports
+    said = chroot.run("mount", "-t", "shoal", "-o", "timeout=2,port=1", "127.0.0.1:/", "/mnt", check=False)
+    assert "mount.shoal: Nothing listens" in said, "mount(8) finds the helper"
     with started(chroot):
         assert chroot.run("shoal", "cat", "--data", "/var/lib/shoal", "default:/precious") == "must outlive an upgrade\n"
 
