@@ -98,11 +98,16 @@ int explain_mount(const struct explain *explain, struct problem *problem)
     case ECONNREFUSED:
     case EHOSTUNREACH:
     case ENETUNREACH:
-    case EIO:
         return problem_say(problem, explain->err,
             "The connection to %s port %u broke while mounting: %s. Is the service up (shoal "
             "status)?",
             target->address, target->port, strerrordesc_np(-explain->err));
+    case EIO: /* what Linux makes of RPC's SYSTEM_ERR, among others */
+        return problem_say(problem, explain->err,
+            "The server at %s port %u answered with an error, or the connection broke while "
+            "mounting: the file system cannot be opened (the key that encrypts it cannot be used, "
+            "or its disk fails). shoal doctor %s names the server's reason.",
+            target->address, target->port, explain->source);
     case ESTALE:
         return problem_say(problem, explain->err,
             "The file system behind %s is being deleted, or was replaced by another.",
