@@ -212,14 +212,15 @@ size_t catalog_fs_count(const struct catalog *catalog)
     return count;
 }
 
-/* At most one per zone, so counting them is cheap. */
+/* At most one per zone, so counting those of a file system is cheap. */
 size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id)
 {
     struct tables *tables = tables_to_read(catalog);
-    size_t count = 0;
     rwlock_read_lock(&tables->lock);
+    size_t count = fs_id == NULL ? tables->counts[ENTRY_MOUNT_TARGET] : 0;
     const struct catalog_index_node *node =
-        catalog_index_after(&tables->indexes[TABLE_MOUNT_TARGET_FS], fs_id, "");
+        fs_id == NULL ? NULL
+                      : catalog_index_after(&tables->indexes[TABLE_MOUNT_TARGET_FS], fs_id, "");
     for (; node != NULL && strcmp(node->major, fs_id) == 0; node = node->next[0])
         count++;
     rwlock_read_unlock(&tables->lock);

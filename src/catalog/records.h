@@ -259,6 +259,7 @@ size_t catalog_key_list(const struct catalog *catalog, const char *after_id, siz
     const struct catalog_key **out_list);
 
 size_t catalog_fs_count(const struct catalog *catalog);
+/* Of one file system; NULL: of all. */
 size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id);
 /* Of one file system; O(log n). */
 size_t catalog_access_point_count(const struct catalog *catalog, const char *fs_id);

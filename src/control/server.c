@@ -180,6 +180,8 @@ static const struct api_error *take_body(struct api_call *call, const struct htt
     json_error_t where;
     call->body = json_loadb(
         (const char *)request->body.data, request->body.size, JSON_REJECT_DUPLICATES, &where);
+    if (call->body == NULL && where.text[0] == '\0') /* not even words could be allocated for it */
+        return api_internal_error(call, -ENOMEM);
     if (!json_is_object(call->body))
         return api_fail(call, API_BAD_REQUEST, "The request body is not a JSON object: %s",
             call->body == NULL ? where.text : "it is of another type");

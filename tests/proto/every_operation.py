@@ -42,6 +42,7 @@ def ec2(driver):
     assert len(call("ec2", "DescribeAvailabilityZones")["AvailabilityZones"]) == 3
     vpc = call("ec2", "CreateVpc", CidrBlock="127.200.0.0/16")["Vpc"]["VpcId"]
     driver.wait("ec2", "VpcAvailable", VpcIds=[vpc])
+    assert call("ec2", "DescribeVpcAttribute", VpcId=vpc, Attribute="enableDnsSupport")["EnableDnsSupport"]["Value"] is True
     subnets = [call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock=f"127.200.{i}.0/24", AvailabilityZone=f"{REGION}{zone}")
                ["Subnet"]["SubnetId"] for i, zone in enumerate("abc")]
     driver.wait("ec2", "SubnetAvailable", SubnetIds=subnets)

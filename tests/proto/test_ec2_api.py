@@ -65,6 +65,18 @@ def test_a_wrong_network_makes_no_vpc(ec2, cidr, code):
     assert len(ec2.describe_vpcs()["Vpcs"]) == count
 
 
+def test_attributes_of_a_vpc_are_those_it_was_made_with(ec2, vpc, default_vpc):
+    def value(vpc_id, attribute):
+        word = attribute[0].upper() + attribute[1:]
+        return ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute=attribute)[word]["Value"]
+
+    for vpc_id, hostnames in ((default_vpc, True), (vpc, False)):
+        assert value(vpc_id, "enableDnsSupport") is True
+        assert value(vpc_id, "enableDnsHostnames") is hostnames
+    assert code_of(ec2.describe_vpc_attribute, VpcId="vpc-1", Attribute="enableDnsSupport") == ("InvalidVpcID.NotFound", 400)
+    assert code_of(ec2.describe_vpc_attribute, VpcId=vpc, Attribute="nonsense") == ("InvalidParameterValue", 400)
+
+
 def test_there_is_a_limit_of_vpcs(ec2):
     made = [ec2.create_vpc(CidrBlock=f"127.{number}.0.0/16")["Vpc"]["VpcId"] for number in range(40, 44)]
     assert code_of(ec2.create_vpc, CidrBlock="127.50.0.0/16") == ("VpcLimitExceeded", 400)

@@ -107,3 +107,25 @@ def test_a_thousand_file_systems_are_the_limit(control, efs):
     pages = efs.get_paginator("describe_file_systems").paginate(PaginationConfig={"PageSize": 300})
     ids = [entry["FileSystemId"] for page in pages for entry in page["FileSystems"]]
     assert len(ids) == len(set(ids)) == 1000
+
+
+def test_a_vpc_has_1400_mount_targets_at_most(control, efs):
+    """In the file systems that the test before has made; in another VPC there is room."""
+    ec2 = control.client("ec2")
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
+    pages = efs.get_paginator("describe_file_systems").paginate(PaginationConfig={"PageSize": 1000})
+    entries = [entry for page in pages for entry in page["FileSystems"]]
+    wait_until(lambda: all(describe(efs, entry["FileSystemId"])["LifeCycleState"] == "available" for entry in entries[:470]),
+               60, "available")
+    caller = Caller(control)
+    made = 0
+    for entry in entries[:467]:
+        for subnet in subnets:
+            if made < 1400:
+                caller.post("/2015-02-01/mount-targets", {"FileSystemId": entry["FileSystemId"], "SubnetId": subnet})
+                made += 1
+    assert code_of(efs.create_mount_target, FileSystemId=entries[468]["FileSystemId"], SubnetId=subnets[0]) == \
+        ("NetworkInterfaceLimitExceeded", 409)
+    vpc = ec2.create_vpc(CidrBlock="127.200.0.0/16")["Vpc"]["VpcId"]
+    other = ec2.create_subnet(VpcId=vpc, CidrBlock="127.200.0.0/24")["Subnet"]["SubnetId"]
+    assert efs.create_mount_target(FileSystemId=entries[468]["FileSystemId"], SubnetId=other)["MountTargetId"]

@@ -3,7 +3,7 @@
  *
  * Making a VPC makes its default group. The default VPC lies in 127.0.0.0/8, which is local on every Linux machine;
  * the addresses of another have to be made local by whoever runs the machine (docs/compat-api.md).
- * Source: EC2 API, DescribeVpcs, CreateVpc, DeleteVpc, DescribeAvailabilityZones.
+ * Source: EC2 API, DescribeVpcs, CreateVpc, DeleteVpc, DescribeVpcAttribute, DescribeAvailabilityZones.
  */
 #include <stdio.h>
 
@@ -226,6 +226,40 @@ const struct api_error *ec2_delete_vpc(struct api_call *call, struct xml *xml)
         error = api_change(call, remove_vpc, call);
     if (error == NULL)
         xml_element(xml, "return", "true");
+    return error;
+}
+
+/* What EC2 gives a VPC when it is made; Terraform reads them of every VPC. Nothing here can alter them. */
+const struct api_error *ec2_describe_vpc_attribute(struct api_call *call, struct xml *xml)
+{
+    const char *id = NULL;
+    const char *attribute = NULL;
+    const struct api_error *error = ec2_required(call, "VpcId", &id);
+    if (error == NULL)
+        error = ec2_required(call, "Attribute", &attribute);
+    if (error != NULL)
+        return error;
+    const struct catalog_net *vpc = ec2_get(call, CATALOG_VPC, id, API_QUERY_VPC_NOT_FOUND);
+    if (vpc == NULL)
+        return call->failure;
+    const struct {
+        const char *name;
+        bool value;
+    } attributes[] = { { "enableDnsSupport", true }, { "enableDnsHostnames", vpc->is_default },
+        { "enableNetworkAddressUsageMetrics", false } };
+    size_t i = 0;
+    while (i < ARRAY_SIZE(attributes) && strcmp(attributes[i].name, attribute) != 0)
+        i++;
+    if (i < ARRAY_SIZE(attributes)) {
+        xml_element(xml, "vpcId", vpc->id);
+        xml_open(xml, attributes[i].name, NULL);
+        xml_element(xml, "value", attributes[i].value ? "true" : "false");
+        xml_close(xml);
+    } else {
+        error = api_fail(call, API_QUERY_INVALID_FILTER,
+            "Value (%.64s) for parameter attribute is invalid. Unknown attribute.", attribute);
+    }
+    catalog_net_put(vpc);
     return error;
 }
 

@@ -25,10 +25,14 @@ static int provider_create(void *context, const char *fs_id, const char *key_id)
     /* A file of this name makes a process of its own fail, too. */
     if (faccessat(fixture->dir_fd, "fail-create", F_OK, 0) == 0)
         return -ENOSPC;
-    /* And one of this name makes it wait, and so all that the worker has to do after it. */
+    /* And one of this name makes it wait, and so all that the worker has to do after it: then "hangs" is there. */
     const struct timespec pause = { .tv_nsec = 5000000 };
-    while (faccessat(fixture->dir_fd, "hang-create", F_OK, 0) == 0)
+    while (faccessat(fixture->dir_fd, "hang-create", F_OK, 0) == 0) {
+        int fd = sys_openat(fixture->dir_fd, "hangs", O_WRONLY | O_CREAT, 0600);
+        if (fd >= 0)
+            (void)close(fd);
         (void)nanosleep(&pause, NULL);
+    }
     char path[96];
     (void)snprintf(path, sizeof path, "fs/%s", fs_id);
     return sys_mkdirat(fixture->dir_fd, path, 0700);
