@@ -235,36 +235,46 @@ const struct api_error *authorize_efs(struct api_call *call, const struct action
     return err < 0 ? api_internal_error(call, err) : error;
 }
 
-/* What is common to the other services: `err` is what went wrong before. */
+/* Asks about one of the things that a call is about, whose keys are added to those in `context`. NULL: allowed. */
 static const struct api_error *decide(struct api_call *call, const struct service *service,
     const char *action, const struct authorize_target *target, struct auth_context *context)
 {
-    enum policy_verdict verdict = auth_decide(context, NULL, action, target->arn);
-    return verdict == POLICY_ALLOWS ? NULL : refuse(call, service, action, target->arn, verdict);
+    size_t own_count = context->count;
+    const struct api_error *error = NULL;
+    int err = add_target_tags(context, target);
+    if (err < 0) {
+        error = api_internal_error(call, err);
+    } else {
+        enum policy_verdict verdict = auth_decide(context, NULL, action, target->arn);
+        if (verdict != POLICY_ALLOWS)
+            error = refuse(call, service, action, target->arn, verdict);
+    }
+    context->count = own_count; /* the next has tags of its own */
+    return error;
 }
 
 const struct api_error *authorize_query(
     struct api_call *call, const struct service *service, const char *iam_action)
 {
     struct auth_context *context;
-    struct authorize_target target = { 0 };
     const struct api_error *error = NULL;
     if (service->id == SERVICE_STS) /* sts.c */
         return NULL;
-    authorize_target_query(call, service, &target);
     const char *policy_arn = query_find(&call->query, "PolicyArn");
-    int err = note_resource(call, &target);
-    if (err == 0)
-        err = authorize_context(call, true, &context);
-    if (err == 0)
-        err = add_target_tags(context, &target);
+    int err = authorize_context(call, true, &context);
     if (err == 0)
         err = add_form_tags(context, &call->query);
     if (err == 0 && policy_arn != NULL)
         err = auth_context_add(context, "iam:PolicyARN", policy_arn);
-    if (err == 0)
-        error = decide(call, service, iam_action, &target, context);
-    authorize_target_fini(&target);
+    for (unsigned n = 0; err == 0 && error == NULL; n++) {
+        struct authorize_target target = { 0 };
+        if (!authorize_target_query(call, service, n, &target))
+            break;
+        err = n == 0 ? note_resource(call, &target) : 0;
+        if (err == 0)
+            error = decide(call, service, iam_action, &target, context);
+        authorize_target_fini(&target);
+    }
     return err < 0 ? api_internal_error(call, err) : error;
 }
 
@@ -272,14 +282,16 @@ const struct api_error *authorize_json(
     struct api_call *call, const struct service *service, const char *iam_action)
 {
     struct auth_context *context;
-    struct authorize_target target = { 0 };
     const struct api_error *error = NULL;
-    authorize_target_json(call, service, &target);
-    int err = note_resource(call, &target);
-    if (err == 0)
-        err = authorize_context(call, true, &context);
-    if (err == 0)
-        error = decide(call, service, iam_action, &target, context);
-    authorize_target_fini(&target);
+    int err = authorize_context(call, true, &context);
+    for (unsigned n = 0; err == 0 && error == NULL; n++) {
+        struct authorize_target target = { 0 };
+        if (!authorize_target_json(call, service, n, &target))
+            break;
+        err = n == 0 ? note_resource(call, &target) : 0;
+        if (err == 0)
+            error = decide(call, service, iam_action, &target, context);
+        authorize_target_fini(&target);
+    }
     return err < 0 ? api_internal_error(call, err) : error;
 }

@@ -41,8 +41,9 @@ void authorize_target_efs(
 /* What a creation with tags makes, whose tagging is asked about, too. */
 void authorize_target_tagged(
     const struct api_call *call, const struct action *action, struct authorize_target *target);
-void authorize_target_query(
-    struct api_call *call, const struct service *service, struct authorize_target *out_target);
-void authorize_target_json(
-    struct api_call *call, const struct service *service, struct authorize_target *out_target);
+/* The n-th (from 0) of what the call is about: all of them must be allowed. False: there is none. There is a first. */
+bool authorize_target_query(struct api_call *call, const struct service *service, unsigned n,
+    struct authorize_target *out_target);
+bool authorize_target_json(struct api_call *call, const struct service *service, unsigned n,
+    struct authorize_target *out_target);
 void authorize_target_fini(struct authorize_target *target);

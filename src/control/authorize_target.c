@@ -6,8 +6,10 @@
  */
 #include <stdio.h>
 
+#include "auth/key_store.h"
 #include "base/text.h"
 #include "control/authorize.h"
+#include "control/ec2/ec2.h"
 
 #define EFS_WORD_FS    "file-system"
 #define EFS_WORD_POINT "access-point"
@@ -197,16 +199,35 @@ static void be_iam(const struct api_call *call, struct authorize_target *out)
 
 /* ---- EC2, KMS ------------------------------------------------------------------------------------------ */
 
+/* The n-th of what CreateTags and DeleteTags are about; each id says by its beginning what it is of. */
+static bool be_tagged(const struct api_call *call, unsigned n, struct authorize_target *out)
+{
+    static const char *const words[][2] = { { "sg-", "security-group" }, { "subnet-", "subnet" },
+        { "vpc-", "vpc" }, { "eni-", "network-interface" } };
+    const char *id = ec2_nth(call, "ResourceId", n);
+    const char *word = "*";
+    if (id == NULL)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strncmp(id, words[i][0], strlen(words[i][0])) == 0)
+            word = words[i][1];
+    }
+    const struct catalog *catalog = call->context->catalog;
+    (void)snprintf(out->arn, sizeof out->arn, "arn:aws:ec2:%s:%s:%s/%.128s",
+        catalog_region(catalog), catalog_account_id(catalog), word, id);
+    return true;
+}
+
 static void be_ec2(const struct api_call *call, struct authorize_target *out)
 {
     static const struct {
         const char *parameter;
         const char *word;
-    } rows[] = { { "GroupId", "security-group" }, { "SubnetId", "subnet" },
-        { "NetworkInterfaceId", "network-interface" }, { "VpcId", "vpc" },
-        { "ResourceId.1", "*" } };
-    const char *region = catalog_region(call->context->catalog);
-    const char *account = catalog_account_id(call->context->catalog);
+    } rows[] = { { "GroupId", "security-group" }, { "SubnetId", "subnet" }, { "VpcId", "vpc" } };
+    const struct catalog *catalog = call->context->catalog;
+    const char *region = catalog_region(catalog);
+    const char *account = catalog_account_id(catalog);
+    const char *group_name = query_find(&call->query, "GroupName");
     (void)text_copy(out->arn, sizeof out->arn, "*");
     if (strncmp(call->action, "Describe", 8) == 0)
         return;
@@ -215,8 +236,6 @@ static void be_ec2(const struct api_call *call, struct authorize_target *out)
             out->arn, sizeof out->arn, "arn:aws:ec2:%s:%s:security-group/*", region, account);
         return;
     }
-    if (query_find(&call->query, "ResourceId.2") != NULL)
-        return; /* about several: only who may do it to all may */
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *id = query_find(&call->query, rows[i].parameter);
         if (id == NULL)
@@ -225,33 +244,94 @@ static void be_ec2(const struct api_call *call, struct authorize_target *out)
             rows[i].word, id);
         return;
     }
+    char group_id[CATALOG_ID_SIZE] = "";
+    if (group_name != NULL)
+        ec2_group_by_name(catalog, group_name, group_id);
+    if (group_id[0] != '\0')
+        (void)snprintf(out->arn, sizeof out->arn, "arn:aws:ec2:%s:%s:security-group/%s", region,
+            account, group_id);
 }
 
-void authorize_target_query(
-    struct api_call *call, const struct service *service, struct authorize_target *out_target)
+bool authorize_target_query(struct api_call *call, const struct service *service, unsigned n,
+    struct authorize_target *out_target)
 {
-    if (service->id == SERVICE_IAM)
-        be_iam(call, out_target);
-    else
+    bool is_ec2 = service->id == SERVICE_EC2;
+    if (is_ec2 && ec2_nth(call, "ResourceId", 1) != NULL)
+        return be_tagged(call, n + 1, out_target);
+    if (n > 0)
+        return false;
+    if (is_ec2)
         be_ec2(call, out_target);
+    else
+        be_iam(call, out_target);
+    return true;
 }
 
-void authorize_target_json(
-    struct api_call *call, const struct service *service, struct authorize_target *out_target)
+/* A key by its id, an alias of it, or the ARN of either: a policy about a key counts whatever it is called by. */
+static void be_key(const struct api_call *call, const char *text, struct authorize_target *out)
 {
-    const char *key_id = body_text(call, "KeyId");
-    const char *fs_id = body_text(call, "FileSystemId");
-    if (service->id == SERVICE_SHOAL && fs_id != NULL) {
-        be_efs(call, EFS_WORD_FS, fs_id, out_target);
-        return;
-    }
-    if (strcmp(service->name, "kms") != 0 || key_id == NULL) {
-        (void)text_copy(out_target->arn, sizeof out_target->arn, "*");
-    } else if (strncmp(key_id, "arn:", 4) == 0) {
-        (void)snprintf(out_target->arn, sizeof out_target->arn, "%.512s", key_id);
+    const struct catalog *catalog = call->context->catalog;
+    char prefix[128];
+    char id[KEY_ID_SIZE];
+    (void)snprintf(prefix, sizeof prefix, "arn:aws:kms:%s:%s:", catalog_region(catalog),
+        catalog_account_id(catalog));
+    const char *name = text;
+    if (strncmp(text, prefix, strlen(prefix)) == 0)
+        name = text + strlen(prefix);
+    bool is_alias = strncmp(name, "alias/", 6) == 0;
+    if (is_alias && key_store_resolve(call->context->keys, name, id) == 0)
+        (void)snprintf(out->arn, sizeof out->arn, "%skey/%s", prefix, id);
+    else if (name == text && strncmp(text, "arn:", 4) == 0)
+        (void)snprintf(out->arn, sizeof out->arn, "%.512s", text);
+    else
+        (void)snprintf(out->arn, sizeof out->arn, "%s%s%.256s", prefix,
+            is_alias || name != text ? "" : "key/", name);
+}
+
+/* KMS: who gives, moves or takes an alias needs to be allowed that for the alias, for the key that is to have it, and for
+ * the one that has it. */
+static bool be_alias(
+    const struct api_call *call, const char *alias, unsigned n, struct authorize_target *out)
+{
+    const struct catalog *catalog = call->context->catalog;
+    const char *target = body_text(call, "TargetKeyId");
+    if (n == 0) {
+        (void)snprintf(out->arn, sizeof out->arn, "arn:aws:kms:%s:%s:%.256s",
+            catalog_region(catalog), catalog_account_id(catalog), alias);
+    } else if (n == 1 && target != NULL) {
+        be_key(call, target, out);
+    } else if (n == (target != NULL ? 2u : 1u)) {
+        be_key(call, alias, out);
     } else {
-        (void)snprintf(out_target->arn, sizeof out_target->arn, "arn:aws:kms:%s:%s:%s%.256s",
-            catalog_region(call->context->catalog), catalog_account_id(call->context->catalog),
-            strncmp(key_id, "alias/", 6) == 0 ? "" : "key/", key_id);
+        return false;
     }
+    return true;
+}
+
+static bool be_kms(const struct api_call *call, unsigned n, struct authorize_target *out)
+{
+    const char *alias = body_text(call, "AliasName");
+    const char *key = body_text(call, "KeyId");
+    if (alias != NULL)
+        return be_alias(call, alias, n, out);
+    if (key != NULL)
+        be_key(call, key, out);
+    else
+        (void)text_copy(out->arn, sizeof out->arn, "*");
+    return n == 0;
+}
+
+bool authorize_target_json(struct api_call *call, const struct service *service, unsigned n,
+    struct authorize_target *out_target)
+{
+    const char *fs_id = body_text(call, "FileSystemId");
+    if (service->id == SERVICE_KMS)
+        return be_kms(call, n, out_target);
+    if (n > 0)
+        return false;
+    if (fs_id != NULL)
+        be_efs(call, EFS_WORD_FS, fs_id, out_target);
+    else
+        (void)text_copy(out_target->arn, sizeof out_target->arn, "*");
+    return true;
 }

@@ -1,7 +1,14 @@
 """Who may call what: identity policies on each service, conditions, tags, and everything that has to be refused."""
 
 import json
+import pathlib
+import re
+import urllib.parse
+import urllib.request
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 import botocore.exceptions
 import pytest
 
@@ -284,3 +291,112 @@ def test_what_was_made_outlives_a_crash(control, iam):
     assert own.describe_vpcs()["Vpcs"]
     assert error_of(control.client("efs", aws_access_key_id=key["AccessKeyId"],
                                    aws_secret_access_key=key["SecretAccessKey"]).describe_file_systems) == DENIED
+
+
+# --- every row of the lists -------------------------------------------------------------------------
+
+CONTROL = pathlib.Path(__file__).resolve().parents[2] / "src/control"
+FORMS = {"EC2": ("ec2", "2016-11-15"), "IAM": ("iam", "2010-05-08")}
+TARGETS = {"KMS": ("kms", "TrentService"), "SHOAL": ("shoal", "Shoal_20261128")}
+
+
+def every_row():
+    """(IAM action, service, method, path, headers, body) of the smallest call of each operation."""
+    for name, method, path, action in re.findall(
+            r'^ACTION\(\s*(\w+),\s*(\w+),\s*"([^"]+)",.*"(\w+:\w+)"', (CONTROL / "actions.def").read_text(), re.MULTILINE):
+        yield action, "elasticfilesystem", method, re.sub(r"{\w+}", "fs-00000000", path), {}, b""
+    for service, name, action in re.findall(
+            r'^QUERY\(\s*(\w+),\s*(\w+),.*"(\w+:\w+)"', (CONTROL / "queries.def").read_text(), re.MULTILINE):
+        if service in FORMS:
+            word, version = FORMS[service]
+            yield (action, word, "POST", "/", {"Content-Type": "application/x-www-form-urlencoded"},
+                   urllib.parse.urlencode({"Action": name, "Version": version}).encode())
+    for service, name, action in re.findall(
+            r'^TARGET\(\s*(\w+),\s*(\w+),.*"(\w+:\w+)"', (CONTROL / "targets.def").read_text(), re.MULTILINE):
+        word, space = TARGETS[service]
+        yield (action, word, "POST", "/", {"X-Amz-Target": f"{space}.{name}",
+                                           "Content-Type": "application/x-amz-json-1.1"}, b"{}")
+
+
+def raw_call(control, key, row):
+    """(status, body) of a call that is signed here, so that nothing but the server looks at it."""
+    _, service, method, path, headers, body = row
+    request = botocore.awsrequest.AWSRequest(method=method, url=control.endpoint + path, data=body, headers=headers)
+    credentials = botocore.credentials.Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    botocore.auth.SigV4Auth(credentials, service, REGION).add_auth(request)
+    sent = urllib.request.Request(control.endpoint + path, data=body or None, method=method, headers=dict(request.headers))
+    try:
+        with urllib.request.urlopen(sent) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+REFUSALS = ("AccessDenied", "UnauthorizedOperation")
+
+
+def test_every_operation_asks_for_its_own_action(control, iam):
+    """Without a policy each is refused; with one that allows that action alone, it is not any more, whatever else it lacks."""
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    rows = list(every_row())
+    assert len(rows) > 140
+    for row in rows:
+        status, body = raw_call(control, key, row)
+        assert status in (400, 403) and any(word in body for word in REFUSALS), (row, status, body)
+    for row in rows:
+        iam.put_user_policy(UserName="nobody", PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [allow(row[0])]}))
+        status, body = raw_call(control, key, row)
+        assert not any(word in body for word in REFUSALS), (row, status, body)
+    iam.delete_user_policy(UserName="nobody", PolicyName="p")
+
+
+def test_a_key_is_protected_whatever_it_is_called_by(control, ada):
+    kms = control.client("kms")
+    keys = [kms.create_key()["KeyMetadata"] for _ in range(2)]
+    kms.create_alias(AliasName="alias/guarded", TargetKeyId=keys[0]["KeyId"])
+    guarded, free = keys[0]["Arn"], keys[1]["KeyId"]
+    denied = ("AccessDeniedException", 400)
+    own = ada("kms", allow("kms:*"), {"Effect": "Deny", "Action": "kms:*", "Resource": guarded})
+    for name in (guarded, keys[0]["KeyId"], "alias/guarded", guarded.rsplit(":", 1)[0] + ":alias/guarded"):
+        assert error_of(own.describe_key, KeyId=name) == denied, name
+    for call in (own.disable_key, own.enable_key, own.rotate_key_on_demand if hasattr(own, "rotate_key_on_demand") else
+                 own.enable_key_rotation, own.schedule_key_deletion, own.list_resource_tags):
+        assert error_of(call, KeyId=keys[0]["KeyId"]) == denied
+    assert error_of(own.create_alias, AliasName="alias/more", TargetKeyId=keys[0]["KeyId"]) == denied
+    assert error_of(own.update_alias, AliasName="alias/guarded", TargetKeyId=free) == denied, "it has it now"
+    own.create_alias(AliasName="alias/free", TargetKeyId=free)
+    assert error_of(own.update_alias, AliasName="alias/free", TargetKeyId=keys[0]["KeyId"]) == denied
+    assert error_of(own.delete_alias, AliasName="alias/guarded") == denied
+    own.disable_key(KeyId=free)
+    own.enable_key(KeyId=free)
+    own = ada("kms", allow("kms:*"), {"Effect": "Deny", "Action": "kms:DeleteAlias",
+                                      "Resource": guarded.rsplit(":", 1)[0] + ":alias/guarded"})
+    assert error_of(own.delete_alias, AliasName="alias/guarded") == denied
+    own = ada("kms", allow("kms:DisableKey", guarded))
+    assert error_of(own.disable_key, KeyId=free) == denied
+    own.disable_key(KeyId=keys[0]["KeyId"])
+
+
+def test_a_group_is_protected_whatever_it_is_called_by(control, ada):
+    ec2 = control.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    guarded, free = (ec2.create_security_group(GroupName=name, Description="d")["GroupId"] for name in ("guarded", "free"))
+    rule = [{"IpProtocol": "tcp", "FromPort": 2049, "ToPort": 2049, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]
+    arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
+    denied = ("UnauthorizedOperation", 403)
+    own = ada("ec2", allow("ec2:*"), {"Effect": "Deny", "Action": "ec2:*", "Resource": f"{arn}:security-group/{guarded}"})
+    for name in ({"GroupId": guarded}, {"GroupName": "guarded"}):
+        assert error_of(own.authorize_security_group_ingress, IpPermissions=rule, **name) == denied
+        assert error_of(own.delete_security_group, **name) == denied
+    tags = [{"Key": "a", "Value": "b"}]
+    for resources in ([guarded], [free, guarded], [guarded, vpc]):
+        assert error_of(own.create_tags, Resources=resources, Tags=tags) == denied, resources
+        assert error_of(own.delete_tags, Resources=resources, Tags=tags) == denied, resources
+    own.create_tags(Resources=[free, vpc], Tags=tags)
+    own.authorize_security_group_ingress(GroupId=free, IpPermissions=rule)
+    own = ada("ec2", allow("ec2:*", f"{arn}:security-group/{free}"))
+    assert error_of(own.delete_security_group, GroupId=guarded) == denied
+    assert error_of(own.create_vpc, CidrBlock="127.32.0.0/16") == denied
+    own.delete_security_group(GroupName="free")

@@ -66,5 +66,8 @@ MUST_CHECK const struct api_error *ec2_take_tags(
 void ec2_write_tags(struct xml *xml, const struct catalog_tags *tags);
 void ec2_write_number(struct xml *xml, const char *name, int64_t number);
 
+/* The id of the group of the default VPC that has this name; "": there is none. */
+void ec2_group_by_name(
+    const struct catalog *catalog, const char *name, char out_id[CATALOG_ID_SIZE]);
 /* Whether a group is named by a mount target, a host, or a rule of another group. */
 bool ec2_group_is_used(const struct catalog *catalog, const char *group_id);

@@ -258,6 +258,13 @@ const struct api_error *ec2_create_security_group(struct api_call *call, struct 
     return NULL;
 }
 
+void ec2_group_by_name(
+    const struct catalog *catalog, const char *name, char out_id[CATALOG_ID_SIZE])
+{
+    const struct named_group named = find_by_name(catalog, name, catalog_network(catalog)->vpc_id);
+    memcpy(out_id, named.id, CATALOG_ID_SIZE);
+}
+
 const struct catalog_net *ec2_get_group(struct api_call *call)
 {
     const struct catalog *catalog = call->context->catalog;
@@ -270,13 +277,14 @@ const struct catalog_net *ec2_get_group(struct api_call *call)
     }
     if (id != NULL)
         return ec2_get(call, CATALOG_SECURITY_GROUP, id, API_QUERY_GROUP_NOT_FOUND);
-    struct named_group named = find_by_name(catalog, name, catalog_network(catalog)->vpc_id);
-    if (named.id[0] == '\0') {
+    char named_id[CATALOG_ID_SIZE];
+    ec2_group_by_name(catalog, name, named_id);
+    if (named_id[0] == '\0') {
         (void)api_fail(call, API_QUERY_GROUP_NOT_FOUND,
             "The security group '%.64s' does not exist in default VPC", name);
         return NULL;
     }
-    return ec2_get(call, CATALOG_SECURITY_GROUP, named.id, API_QUERY_GROUP_NOT_FOUND);
+    return ec2_get(call, CATALOG_SECURITY_GROUP, named_id, API_QUERY_GROUP_NOT_FOUND);
 }
 
 static int remove_group(struct catalog_change *change, void *context)

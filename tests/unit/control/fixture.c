@@ -108,10 +108,13 @@ static void start_server(struct control_fixture *fixture)
         die("key store", key_reason);
     if (fs_volumes_new(&fixture->provider, &fixture->volumes) < 0)
         die("volumes", "not made");
+    if (refusals_new(&fixture->refusals) < 0)
+        die("refusals", "not made");
     struct control_options options = {
         .catalog = fixture->catalog,
         .volumes = fixture->volumes,
         .keys = fixture->keys,
+        .refusals = fixture->refusals,
         .hooks = { .context = fixture,
             .forget_fs = forget_fs,
             .forget_mount_target = forget_mount_target },
@@ -145,6 +148,7 @@ void fixture_pause(struct control_fixture *fixture)
     control_server_free(fixture->server);
     fs_volumes_free(fixture->volumes);
     key_store_close(fixture->keys);
+    refusals_free(fixture->refusals);
     catalog_close(fixture->catalog);
 }
 

@@ -6,6 +6,7 @@
 
 #include "auth/credentials.h"
 #include "auth/key_store.h"
+#include "auth/refusals.h"
 #include "control/server.h"
 
 struct control_fixture {
@@ -16,6 +17,7 @@ struct control_fixture {
     struct catalog *catalog;
     struct fs_volumes *volumes;
     struct key_store *keys;
+    struct refusals *refusals;
     struct fs_provider provider;
     struct control_server *server;
     struct credentials admin;
