@@ -43,6 +43,9 @@ def test_a_worker_gets_a_key_and_rights(server, shoal, tmp_path):
     shoal("iam", "detach", "user/worker", "AmazonElasticFileSystemClientReadOnlyAccess")
     shoal("iam", "detach", "role/Nightly", "Reading")
     shoal("iam", "leave", "worker", "workers")
+    for one in ("user/worker", "group/workers", "role/Nightly", "policy/Reading", "key/" + key["AccessKeyId"]):
+        assert f"{one} would go" in shoal("iam", "delete", one, "--dry-run")
+    assert "NoSuchEntity" in shoal("iam", "delete", "user/nobody", "--dry-run", status=1)
     shoal("iam", "delete", "key/" + key["AccessKeyId"], "--user", "worker")
     for one in ("user/worker", "role/Nightly", "policy/Reading"):
         shoal("iam", "delete", one)

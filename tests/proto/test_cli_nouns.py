@@ -216,6 +216,11 @@ def test_words_that_are_wrong_are_explained(server, refused, shoal):
             assert shoal(noun, verb, "--help").startswith(f"Usage: shoal {noun} {verb}")
 
 
+def test_help_may_stand_anywhere(shoal):
+    assert shoal("fs", "delete", "some", "--help") == shoal("fs", "delete", "--help")
+    assert "--with-targets" in shoal("fs", "delete", "--help")
+
+
 def test_a_time_that_is_not_known_is_not_shown_as_1970(shoal):
     assert "1970" not in shoal("host", "list") and "127.0.0.1" in shoal("host", "list")
 
@@ -255,6 +260,12 @@ def test_networks_and_subnets(server, shoal, refused, fs):
     assert address == "127.32.1.77"
     assert "DependencyViolation" in refused("subnet", "delete", subnet)
     assert "DependencyViolation" in refused("vpc", "delete", vpc)
+    preview = shoal("subnet", "delete", subnet, "--dry-run")
+    assert f"Mount target {target} for" in preview and "Nothing was changed" in preview
+    preview = shoal("vpc", "delete", vpc, "--dry-run")
+    assert f"subnet {subnet} is in it" in preview and "security group sg-" in preview and "Nothing was changed" in preview
+    assert as_json(shoal("vpc", "delete", vpc, "--dry-run", "-o", "json"))["subnetSet"][0]["subnetId"] == subnet
+    assert "InvalidVpcID.NotFound" in refused("vpc", "delete", "vpc-0123456789abcdef0", "--dry-run")
     shoal("fs", "delete", fs, "--dry-run")
     shoal("mt", "delete", target)
     wait_until(lambda: target not in shoal("mt", "list", fs), 20, "the mount target to go")

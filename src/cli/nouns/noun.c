@@ -100,8 +100,10 @@ int noun_run(int argc, char **argv)
     const struct noun_verb *verb = find_verb(argv[0], argv[1]);
     if (verb == NULL)
         return explain_unknown(argv[0], argv[1]);
-    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
-        return print_help(verb);
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || (i == 2 && strcmp(argv[i], "-h") == 0))
+            return print_help(verb);
+    }
     struct noun_call call = { .verb = verb, .argc = argc - 1, .argv = argv + 1 };
     int status = verb->run(&call);
     if (call.is_open)

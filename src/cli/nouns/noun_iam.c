@@ -180,6 +180,23 @@ int noun_iam_key(struct noun_call *call)
     return noun_show(call, key);
 }
 
+/* --dry-run: whether it is there. IAM deletes only what nothing hangs on, so nothing else goes with it. */
+static int show_loss(struct noun_call *call, const struct who *who, const char *const pairs[][2])
+{
+    char action[ACTION_SIZE];
+    bool is_key = strcmp(who->kind, "AccessKey") == 0;
+    const char *word = call->argv[1];
+    (void)snprintf(action, sizeof action, "Get%s", is_key ? "AccessKeyLastUsed" : who->kind);
+    int status = user_iam(call, action, pairs, 1, NULL, NULL);
+    if (status != CLI_OK)
+        return status;
+    return noun_done(call, json_pack("{s:s}", "Deletes", word),
+        is_key ? "%s would go: whoever uses it is refused then. Nothing was changed."
+               : "%s would go, unless keys, members or policies still hang on it. Nothing was "
+                 "changed.",
+        word);
+}
+
 int noun_iam_delete(struct noun_call *call)
 {
     struct who who = { .kind = "AccessKey", .parameter = "AccessKeyId" };
@@ -199,6 +216,8 @@ int noun_iam_delete(struct noun_call *call)
                                          is_policy ? arn : who.name },
         { "UserName", user } };
     (void)snprintf(action, sizeof action, "Delete%s", who.kind);
+    if (status == CLI_OK && call->is_dry_run)
+        return show_loss(call, &who, pairs);
     if (status == CLI_OK)
         status = user_iam(call, action, pairs, ARRAY_SIZE(pairs), NULL, NULL);
     return status == CLI_OK ? noun_done(call, json_object(), "%s is deleted.", call->argv[1])

@@ -142,27 +142,94 @@ int noun_subnet_create(struct noun_call *call)
     return status == CLI_OK ? show_made(call, body, "subnet", "subnetId") : status;
 }
 
-static int delete_one(struct noun_call *call, const char *prefix, const char *what,
-    const char *action, const char *parameter)
+/* A kind of thing that lies in a subnet or network, and keeps it from being deleted. */
+struct inside {
+    const char *action;
+    const char *list;
+    const char *id;
+    const char *filter;
+    const char *what;
+};
+
+struct deletion {
+    const char *prefix;
+    const char *what;
+    const char *action;
+    const char *parameter;
+    const char *describe; /* the action that tells whether it is there */
+    size_t inside_count;
+    const struct inside *inside;
+};
+
+/* Adds to `loss` what lies inside, and says it on a terminal. */
+static int show_inside(
+    struct noun_call *call, const struct inside *inside, const char *id, json_t *loss)
+{
+    const char *const words[][2] = { { "Filter.1.Name", inside->filter },
+        { "Filter.1.Value.1", id } };
+    json_t *body = NULL;
+    int status = noun_ec2(call, inside->action, words, ARRAY_SIZE(words), "the list", &body);
+    if (status != CLI_OK)
+        return status;
+    json_t *list = list_of(body, inside->list);
+    for (size_t i = 0; i < json_array_size(list) && call->format == NOUN_TABLE; i++)
+        (void)printf(
+            "%s %s is in it\n", inside->what, noun_text(json_array_get(list, i), inside->id));
+    return json_object_set_new(loss, inside->list, list) < 0 ? cli_fail("There is no memory left.")
+                                                             : CLI_OK;
+}
+
+/* --dry-run: whether it is there, and what is in it. */
+static int show_loss(struct noun_call *call, const struct deletion *deletion, const char *id)
+{
+    char parameter[64];
+    (void)snprintf(parameter, sizeof parameter, "%s.1", deletion->parameter); /* they are short */
+    const char *const words[][2] = { { parameter, id } };
+    int status = noun_ec2(call, deletion->describe, words, ARRAY_SIZE(words), "the list", NULL);
+    json_t *loss = json_pack("{s:s}", deletion->parameter, id);
+    for (size_t i = 0; status == CLI_OK && i < deletion->inside_count; i++)
+        status = show_inside(call, &deletion->inside[i], id, loss);
+    if (status == CLI_OK)
+        return noun_done(call, loss,
+            "%s would go, unless something is in it that has to go first. Nothing was changed.",
+            id);
+    json_decref(loss);
+    return status;
+}
+
+static int delete_one(struct noun_call *call, const struct deletion *deletion)
 {
     int status = noun_open(call, NULL, 0, 1, 1);
     if (status == CLI_OK)
-        status = noun_want_id(call->argv[1], prefix, what);
+        status = noun_want_id(call->argv[1], deletion->prefix, deletion->what);
     if (status != CLI_OK)
         return status;
-    const char *const words[][2] = { { parameter, call->argv[1] } };
-    status = noun_ec2(call, action, words, ARRAY_SIZE(words), "to delete it", NULL);
-    return status == CLI_OK ? noun_done(call, json_pack("{s:s}", parameter, call->argv[1]),
-                                  "%s is deleted", call->argv[1])
-                            : status;
+    const char *id = call->argv[1];
+    if (call->is_dry_run)
+        return show_loss(call, deletion, id);
+    const char *const words[][2] = { { deletion->parameter, id } };
+    status = noun_ec2(call, deletion->action, words, ARRAY_SIZE(words), "to delete it", NULL);
+    return status == CLI_OK
+               ? noun_done(call, json_pack("{s:s}", deletion->parameter, id), "%s is deleted", id)
+               : status;
 }
 
 int noun_vpc_delete(struct noun_call *call)
 {
-    return delete_one(call, VPC_PREFIX, "a network", "DeleteVpc", "VpcId");
+    static const struct inside inside[] = {
+        { "DescribeSubnets", "subnetSet", "subnetId", "vpc-id", "subnet" },
+        { "DescribeSecurityGroups", "securityGroupInfo", "groupId", "vpc-id", "security group" },
+    };
+    static const struct deletion deletion = { VPC_PREFIX, "a network", "DeleteVpc", "VpcId",
+        "DescribeVpcs", ARRAY_SIZE(inside), inside };
+    return delete_one(call, &deletion);
 }
 
 int noun_subnet_delete(struct noun_call *call)
 {
-    return delete_one(call, SUBNET_PREFIX, "a subnet", "DeleteSubnet", "SubnetId");
+    static const struct inside inside[] = { { "DescribeNetworkInterfaces", "networkInterfaceSet",
+        "description", "subnet-id", "interface" } };
+    static const struct deletion deletion = { SUBNET_PREFIX, "a subnet", "DeleteSubnet", "SubnetId",
+        "DescribeSubnets", ARRAY_SIZE(inside), inside };
+    return delete_one(call, &deletion);
 }
