@@ -10,53 +10,50 @@ import subprocess
 
 import pytest
 
+from aws_cli import DEBIANS, AwsCli, current_python
 from shoal_server import wait_until
 from test_efs_api import ACCOUNT, code_of, control, efs, subnets  # noqa: F401
 
 
-def aws(control, *words):
-    done = subprocess.run(["aws", "--endpoint-url", control.endpoint, "--output", "json", *words],
-                          env=control.environment(), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, (words, done.stderr)
-    return json.loads(done.stdout) if done.stdout.strip() else None
-
-
-def guide(control):
+def guide(aws):
     """The guide's commands, in its order."""
-    fs = aws(control, "efs", "create-file-system", "--performance-mode", "generalPurpose", "--throughput-mode", "elastic",
-             "--tags", "Key=Project,Value=QuantTradingPhase4")
+    fs = aws("efs", "create-file-system", "--performance-mode", "generalPurpose", "--throughput-mode", "elastic",
+             "--encrypted", "--tags", "Key=Project,Value=QuantTradingPhase4")
     fs_id = fs["FileSystemId"]
     assert fs["Tags"] == [{"Key": "Project", "Value": "QuantTradingPhase4"}]
-    wait_until(lambda: aws(control, "efs", "describe-file-systems", "--file-system-id", fs_id)
+    wait_until(lambda: aws("efs", "describe-file-systems", "--file-system-id", fs_id)
                ["FileSystems"][0]["LifeCycleState"] == "available", 30, "available")
-    vpc = aws(control, "ec2", "describe-vpcs", "--filters", "Name=isDefault,Values=true")["Vpcs"][0]["VpcId"]
-    subnet = aws(control, "ec2", "describe-subnets", "--filters", f"Name=vpc-id,Values={vpc}")["Subnets"][0]["SubnetId"]
-    workers = aws(control, "ec2", "create-security-group", "--group-name", "workers", "--description", "workers",
+    vpc = aws("ec2", "describe-vpcs", "--filters", "Name=isDefault,Values=true")["Vpcs"][0]["VpcId"]
+    subnet = aws("ec2", "describe-subnets", "--filters", f"Name=vpc-id,Values={vpc}")["Subnets"][0]["SubnetId"]
+    workers = aws("ec2", "create-security-group", "--group-name", "workers", "--description", "workers",
                   "--vpc-id", vpc)["GroupId"]
-    group = aws(control, "ec2", "create-security-group", "--group-name", "efs", "--description", "mount targets",
+    group = aws("ec2", "create-security-group", "--group-name", "efs", "--description", "mount targets",
                 "--vpc-id", vpc)["GroupId"]
-    allowed = aws(control, "ec2", "authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port",
+    allowed = aws("ec2", "authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port",
                   "2049", "--source-group", workers)
     assert allowed["SecurityGroupRules"][0]["ReferencedGroupInfo"]["GroupId"] == workers
-    target = aws(control, "efs", "create-mount-target", "--file-system-id", fs_id, "--subnet-id", subnet,
+    target = aws("efs", "create-mount-target", "--file-system-id", fs_id, "--subnet-id", subnet,
                  "--security-groups", group)
-    wait_until(lambda: aws(control, "efs", "describe-mount-targets", "--file-system-id", fs_id)
+    wait_until(lambda: aws("efs", "describe-mount-targets", "--file-system-id", fs_id)
                ["MountTargets"][0]["LifeCycleState"] == "available", 30, "available")
-    lifecycle = aws(control, "efs", "put-lifecycle-configuration", "--file-system-id", fs_id, "--lifecycle-policies",
+    lifecycle = aws("efs", "put-lifecycle-configuration", "--file-system-id", fs_id, "--lifecycle-policies",
                     '[{"TransitionToIA":"AFTER_30_DAYS"},{"TransitionToPrimaryStorageClass":"AFTER_1_ACCESS"}]')
     assert lifecycle["LifecyclePolicies"] == [{"TransitionToIA": "AFTER_30_DAYS"},
                                               {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"}]
-    aws(control, "efs", "delete-mount-target", "--mount-target-id", target["MountTargetId"])
-    wait_until(lambda: not aws(control, "efs", "describe-mount-targets", "--file-system-id", fs_id)["MountTargets"], 30,
+    aws("efs", "delete-mount-target", "--mount-target-id", target["MountTargetId"])
+    wait_until(lambda: not aws("efs", "describe-mount-targets", "--file-system-id", fs_id)["MountTargets"], 30,
                "no mount target")
     for group_id in (group, workers):
-        aws(control, "ec2", "delete-security-group", "--group-id", group_id)
-    aws(control, "efs", "delete-file-system", "--file-system-id", fs_id)
-    return fs
+        aws("ec2", "delete-security-group", "--group-id", group_id)
+    aws("efs", "delete-file-system", "--file-system-id", fs_id)
+    assert fs["Encrypted"] is True
 
 
-def test_the_commands_of_a_getting_started_guide_run_as_they_are(control):
-    assert guide(control)["Encrypted"] is False
+@pytest.mark.parametrize("which", ["Debian's", "current"])
+def test_the_commands_of_a_getting_started_guide_run_as_they_are(control, which):
+    python, endpoint = (DEBIANS, control.endpoint) if which == "Debian's" else (current_python(), None)
+    with AwsCli(control.environment(), endpoint, python) as aws:
+        guide(aws)
 
 
 # --- the CSI driver --------------------------------------------------------------------------------
@@ -169,9 +166,10 @@ def test_terraforms_resources_are_made_changed_and_destroyed(control, efs):
     wait_until(lambda: is_not_found(efs.describe_file_systems, FileSystemId=fs_id), 10, "gone")
 
 
-def test_the_guides_encrypted_file_system(control):
-    """Last, as it needs the key store besides."""
-    fs = aws(control, "efs", "create-file-system", "--performance-mode", "generalPurpose", "--throughput-mode", "elastic",
-             "--encrypted", "--tags", "Key=Project,Value=QuantTradingPhase4")
-    assert fs["Encrypted"] is True
-    aws(control, "efs", "delete-file-system", "--file-system-id", fs["FileSystemId"])
+def test_the_first_command_of_the_guide_as_the_program_that_a_person_calls(control):
+    done = subprocess.run(
+        ["aws", "--endpoint-url", control.endpoint, "efs", "create-file-system", "--performance-mode", "generalPurpose",
+         "--throughput-mode", "elastic", "--encrypted", "--tags", "Key=Project,Value=QuantTradingPhase4"],
+        env=control.environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Encrypted"] is True

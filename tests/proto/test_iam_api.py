@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import subprocess
 import xml.etree.ElementTree
 
 import botocore
@@ -10,6 +9,7 @@ import botocore.config
 import botocore.exceptions
 import pytest
 
+from aws_cli import AwsCli
 from control_alone import ACCOUNT, REGION, ControlAlone
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -389,23 +389,19 @@ def test_a_role_is_assumed_by_those_whom_it_trusts(control, iam, sts):
 
 def test_aws_cli_gives_a_worker_its_own_key(control):
     """As a person would: a user, a key, a group, a policy from a file, a role; all with Debian's aws-cli."""
-    def aws(*words, environment=None):
-        done = subprocess.run(["aws", "--endpoint-url", control.endpoint, *words], capture_output=True, text=True,
-                              env=environment or control.environment(), timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    aws("iam", "create-user", "--user-name", "cli")
-    key = aws("iam", "create-access-key", "--user-name", "cli")["AccessKey"]
-    aws("iam", "create-group", "--group-name", "clis")
-    aws("iam", "add-user-to-group", "--group-name", "clis", "--user-name", "cli")
-    aws("iam", "put-group-policy", "--group-name", "clis", "--policy-name", "read", "--policy-document", json.dumps(READ))
-    document = aws("iam", "get-group-policy", "--group-name", "clis", "--policy-name", "read")["PolicyDocument"]
-    assert document == READ
+    with AwsCli(control.environment(), control.endpoint) as aws:
+        aws("iam", "create-user", "--user-name", "cli")
+        key = aws("iam", "create-access-key", "--user-name", "cli")["AccessKey"]
+        aws("iam", "create-group", "--group-name", "clis")
+        aws("iam", "add-user-to-group", "--group-name", "clis", "--user-name", "cli")
+        aws("iam", "put-group-policy", "--group-name", "clis", "--policy-name", "read", "--policy-document",
+            json.dumps(READ))
+        document = aws("iam", "get-group-policy", "--group-name", "clis", "--policy-name", "read")["PolicyDocument"]
+        assert document == READ
     own = {**control.environment(), "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    assert aws("sts", "get-caller-identity", environment=own)["Arn"] == f"{IAM}:user/cli"
-    assert aws("efs", "describe-file-systems", environment=own)["FileSystems"] == []
-    refused = subprocess.run(["aws", "--endpoint-url", control.endpoint, "efs", "create-file-system"], env=own,
-                             capture_output=True, text=True, timeout=60, check=False)
-    assert refused.returncode != 0 and "AccessDeniedException" in refused.stderr
+    with AwsCli(own, control.endpoint) as aws:
+        assert aws("sts", "get-caller-identity")["Arn"] == f"{IAM}:user/cli"
+        assert aws("efs", "describe-file-systems")["FileSystems"] == []
+        with pytest.raises(AwsCli.Refused, match="AccessDeniedException"):
+            aws("efs", "create-file-system")

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import urllib.request
 
 import botocore.exceptions
@@ -15,6 +14,7 @@ import pytest
 
 import nfs4
 import nfs_place
+from aws_cli import AwsCli
 from nfs4 import getattr_, getfh, lookup, putfh, read
 import shoal_server
 
@@ -160,25 +160,18 @@ def test_wrong_input_gets_the_models_errors(kms):
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="aws-cli is not installed")
 def test_the_aws_cli_makes_uses_and_disables_a_key(server):
-    env = {**os.environ, **server.shell_env()}
-
-    def aws(*arguments):
-        done = subprocess.run(["aws", "--endpoint-url", server.endpoint, "--output", "json", *arguments], env=env,
-                              capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    key = aws("kms", "create-key", "--description", "of the cli")["KeyMetadata"]["KeyId"]
-    aws("kms", "create-alias", "--alias-name", "alias/cli", "--target-key-id", key)
-    made = aws("efs", "create-file-system", "--encrypted", "--kms-key-id", "alias/cli", "--creation-token", "cli")
-    assert made["KmsKeyId"] == KEY_ARN + key
-    aws("kms", "disable-key", "--key-id", key)
-    assert aws("kms", "describe-key", "--key-id", "alias/cli")["KeyMetadata"]["KeyState"] == "Disabled"
-    aws("kms", "enable-key", "--key-id", key)
-    assert key in [item["KeyId"] for item in aws("kms", "list-keys")["Keys"]]
-    planned = aws("kms", "schedule-key-deletion", "--key-id", key, "--pending-window-in-days", "7")
-    assert planned["KeyId"] == KEY_ARN + key
-    aws("kms", "cancel-key-deletion", "--key-id", key)
+    with AwsCli({**os.environ, **server.shell_env()}, server.endpoint) as aws:
+        key = aws("kms", "create-key", "--description", "of the cli")["KeyMetadata"]["KeyId"]
+        aws("kms", "create-alias", "--alias-name", "alias/cli", "--target-key-id", key)
+        made = aws("efs", "create-file-system", "--encrypted", "--kms-key-id", "alias/cli", "--creation-token", "cli")
+        assert made["KmsKeyId"] == KEY_ARN + key
+        aws("kms", "disable-key", "--key-id", key)
+        assert aws("kms", "describe-key", "--key-id", "alias/cli")["KeyMetadata"]["KeyState"] == "Disabled"
+        aws("kms", "enable-key", "--key-id", key)
+        assert key in [item["KeyId"] for item in aws("kms", "list-keys")["Keys"]]
+        planned = aws("kms", "schedule-key-deletion", "--key-id", key, "--pending-window-in-days", "7")
+        assert planned["KeyId"] == KEY_ARN + key
+        aws("kms", "cancel-key-deletion", "--key-id", key)
 
 
 def test_the_command_line_shows_and_changes_keys(server, kms):
