@@ -321,6 +321,51 @@ static void the_size_of_an_open_file_system_is_metered(void **state)
     json_decref(all.body);
 }
 
+struct aging {
+    const char *id;
+    int64_t ms;
+};
+
+/* As if the amount had been set that much earlier. */
+static int age_amount(struct catalog_change *change, void *context)
+{
+    const struct aging *aging = context;
+    struct catalog_fs *fs;
+    int err = catalog_edit_fs(change, aging->id, &fs);
+    if (err == 0)
+        fs->provisioned_at_ms -= aging->ms;
+    return err;
+}
+
+static void provisioned_throughput_can_be_left_after_a_day(void **state)
+{
+    struct control_fixture *f = *state;
+    char id[64];
+    char path[128];
+    create_fs(f, "a", id);
+    wait_for_state(f, id, "available");
+    (void)snprintf(path, sizeof path, API "/file-systems/%s", id);
+    const char *provisioned =
+        "{\"ThroughputMode\":\"provisioned\",\"ProvisionedThroughputInMibps\":20}";
+    expect(f, "PUT", path, provisioned, 202, "");
+    wait_for_state(f, id, "available");
+    struct aging almost = { id, INT64_C(24) * 3600 * 1000 - 60000 };
+    assert_int_equal(catalog_change(f->catalog, age_amount, &almost), 0);
+    const char *less = "{\"ProvisionedThroughputInMibps\":10}";
+    const char *elastic = "{\"ThroughputMode\":\"elastic\"}";
+    expect(f, "PUT", path, less, 429, "TooManyRequests");
+    expect(f, "PUT", path, elastic, 429, "TooManyRequests");
+    struct aging rest = { id, 60000 };
+    assert_int_equal(catalog_change(f->catalog, age_amount, &rest), 0);
+    expect(f, "PUT", path, less, 202, "");
+    wait_for_state(f, id, "available");
+    expect(f, "PUT", path, elastic, 429, "TooManyRequests"); /* the amount was changed: a new day */
+    struct aging day = { id, INT64_C(24) * 3600 * 1000 };
+    assert_int_equal(catalog_change(f->catalog, age_amount, &day), 0);
+    expect(f, "PUT", path, elastic, 202, "");
+    wait_for_state(f, id, "available");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +380,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_many_creations_with_one_token_one_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(
             the_size_of_an_open_file_system_is_metered, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            provisioned_throughput_can_be_left_after_a_day, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
