@@ -173,12 +173,12 @@ static const struct api_error *check_own_tag(
         return api_fail(call, API_BAD_REQUEST,
             "The value of the tag '%s' must be extended or strict.", CATALOG_PROFILE_TAG);
     if (strcmp(key, CATALOG_SNAPSHOTS_TAG) == 0 &&
-        retention_parse(slice_str(value), &retention) < 0)
+        retention_parse(slice_str(value), &retention) < 0) {
         return api_fail(call, API_BAD_REQUEST,
             "The value of the tag '%s' must be some of hourly, daily, weekly and monthly with how "
-            "many "
-            "are kept (1 to %u), such as 'hourly=24 daily=7'.",
+            "many are kept (1 to %u), such as 'hourly=24 daily=7'.",
             CATALOG_SNAPSHOTS_TAG, RETENTION_KEEP_MAX);
+    }
     return NULL;
 }
 

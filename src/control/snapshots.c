@@ -12,8 +12,7 @@
 
 #define PATH_SIZE_MAX 4096
 
-/* The file system that FileSystemId names, open; the caller gives it back with fs_volumes_put(), also when it is NULL. */
-static const struct api_error *take_fs(struct api_call *call, struct fs **out_fs)
+static const struct api_error *find_fs(struct api_call *call, struct fs **out_fs)
 {
     const struct input_text rule = { "FileSystemId", true, 1, 128 };
     const char *id = NULL;
@@ -32,6 +31,14 @@ static const struct api_error *take_fs(struct api_call *call, struct fs **out_fs
         return api_fail(call, API_INCORRECT_FILE_SYSTEM_LIFE_CYCLE_STATE,
             "File system '%.128s' cannot be used now.", id);
     return api_internal_error(call, err);
+}
+
+/* The file system that FileSystemId names, open. The caller calls put_fs() whatever comes out. */
+static const struct api_error *take_fs(struct api_call *call, struct fs **out_fs)
+{
+    const struct api_error *error = find_fs(call, out_fs);
+    assert(error != NULL || *out_fs != NULL);
+    return error;
 }
 
 static void put_fs(struct api_call *call, struct fs *fs)
@@ -70,10 +77,10 @@ static const struct api_error *fail(struct api_call *call, int err, const char *
 static json_t *render(const struct fs_snapshot *snapshot)
 {
     const struct fs_usage *usage = &snapshot->usage;
+    uint64_t entries = usage->files + usage->directories + usage->others;
     return json_pack("{ss sI sI sI sI ss}", "Name", snapshot->name, "CreationTime",
         (json_int_t)snapshot->created.seconds, "SpaceBytes", (json_int_t)usage->space_bytes,
-        "SizeBytes", (json_int_t)usage->size_bytes, "Entries",
-        (json_int_t)(usage->files + usage->directories + usage->others), "State",
+        "SizeBytes", (json_int_t)usage->size_bytes, "Entries", (json_int_t)entries, "State",
         snapshot->is_going ? "deleting" : "available");
 }
 

@@ -131,6 +131,7 @@ static int tag_call(struct remotes *remotes, const struct request *request, stru
     (void)snprintf(path, sizeof path, "/resource-tags/%s", id);
     how->path = path;
     status = api_call(&remotes->api, how, reply);
+    how->path = NULL; /* it was ours */
     if (status == CLI_OK && reply->status >= HTTP_ERROR)
         status = api_fail(reply, "the schedule");
     return status;
@@ -163,8 +164,10 @@ static int set_schedule(struct remotes *remotes, const struct request *request)
     bool is_off = strcmp(request->name, "off") == 0;
     if (text_copy(schedule, sizeof schedule, request->name) < 0)
         return cli_usage("That schedule is too long.");
-    for (char *at = schedule; *at != '\0'; at++)
-        *at = *at == ',' ? ' ' : *at;
+    for (char *at = schedule; *at != '\0'; at++) {
+        if (*at == ',')
+            *at = ' ';
+    }
     struct api_call how = { .method = is_off ? "DELETE" : "POST",
         .query = is_off ? "tagKeys=shoal%3Asnapshots" : "",
         .body =
