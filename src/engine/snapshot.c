@@ -342,7 +342,7 @@ static int check_name(struct slice name)
     for (size_t i = 0; i < name.size; i++) {
         uint8_t c = name.data[i];
         bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       memchr("._:@+-", c, 6) != NULL;
+                       (c != '\0' && strchr("._:@+-", c) != NULL);
         if (!is_good)
             return -EINVAL;
     }

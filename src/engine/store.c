@@ -55,22 +55,30 @@ struct store_iterator {
     bool is_started;
 };
 
+/* What RocksDB's message means. */
+static int error_of(const char *text)
+{
+    static const struct {
+        const char *words;
+        int err;
+    } meanings[] = {
+        /* Damage first: its words ("block checksum mismatch", a file's name) may have those of the others in them. */
+        { "Corruption", -EBADMSG }, { "No space left", -ENOSPC }, { "While lock file", -EBUSY },
+        { "lock hold by", -EBUSY }, { "does not exist (create_if_missing", -ENOENT },
+        { "Invalid argument", -EBADMSG },
+        { "No such file or directory", -EBADMSG }, /* one of its own is missing */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(meanings); i++) {
+        if (strstr(text, meanings[i].words) != NULL)
+            return meanings[i].err;
+    }
+    return -EIO;
+}
+
 /* Takes over RocksDB's message `text`. */
 static int store_error(const char *name, const char *what, char *text)
 {
-    int err = -EIO;
-    /* Damage first: its words ("block checksum mismatch", a file's name) may have those of the others in them. */
-    if (strstr(text, "Corruption") != NULL)
-        err = -EBADMSG;
-    else if (strstr(text, "No space left") != NULL)
-        err = -ENOSPC;
-    else if (strstr(text, "While lock file") != NULL || strstr(text, "lock hold by") != NULL)
-        err = -EBUSY;
-    else if (strstr(text, "does not exist (create_if_missing") != NULL)
-        err = -ENOENT;
-    else if (strstr(text, "Invalid argument") != NULL ||
-             strstr(text, "No such file or directory") != NULL) /* one of its own is missing */
-        err = -EBADMSG;
+    int err = error_of(text);
     char quoted[ERROR_TEXT_MAX];
     LOG_ERROR("database failed", "fs=%s doing=%s text=%s", name, what,
         log_quote(quoted, sizeof quoted, slice_str(text)));

@@ -300,14 +300,14 @@ static enum nfsstat4 note_change(
     struct fs_cred root = { .uid = 0 };
     struct clock_time now = clock_wall();
     struct fs_setattr touch = { .mtime_how = FS_TIME_SERVER };
-    struct fs_setattr same = { .mtime_how = FS_TIME_CLIENT, .mtime = place->attr.mtime };
     struct fs_setattr told = { .mtime_how = FS_TIME_KEEP };
-    if (has_times)
-        touch =
-            deleg_times_to_set(writer,
-                (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &told)
-                ? told
-                : same;
+    if (has_times &&
+        deleg_times_to_set(writer,
+            (struct fs_time){ .seconds = now.seconds, .nanoseconds = now.nanoseconds }, &told)) {
+        touch = told;
+    } else if (has_times) {
+        touch = (struct fs_setattr){ .mtime_how = FS_TIME_CLIENT, .mtime = place->attr.mtime };
+    }
     return nfs_status(fs_setattr(place->volume->fs, &root, place->node, &touch, &place->attr));
 }
 
