@@ -8,6 +8,10 @@ requirements=tests/requirements.txt
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
 
+# Two that want it at one time: the second one waits, and finds it made.
+exec 9> "$environment.lock"
+flock 9
+
 # It was made from these requirements, by this version of Python?
 wanted=$("$python" --version && cat "$requirements")
 if [ "$(cat "$environment/made-from" 2> /dev/null || true)" != "$wanted" ]; then
