@@ -12,7 +12,7 @@ setup: ## installs the Debian packages that building and running need (sudo when
 
 .PHONY: build
 build: setup $(BUILD)/build.ninja ## compiles the release programs into build/
-	ninja -C $(BUILD) shoald shoal
+	ninja -C $(BUILD) shoald shoal mount.shoal shoal-selftest
 
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) --buildtype=release
