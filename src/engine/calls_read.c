@@ -156,23 +156,16 @@ struct scan_call {
     int result;
 };
 
+static int emit_record(void *context, struct slice key, struct slice value)
+{
+    struct scan_call *call = context;
+    return call->emit(call->context, slice_of(key.data + 1, key.size - 1), value) ? 0 : 1;
+}
+
 static void scan_on_pool(void *argument)
 {
     struct scan_call *call = argument;
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_RECORD);
-    key_make0(&end, (enum key_kind)(KEY_RECORD + 1));
-    struct store_iterator *iterator;
-    call->result = store_scan(call->volume->store, &from, &end, &iterator);
-    if (call->result < 0)
-        return;
-    struct slice key;
-    struct slice value;
-    bool goes_on = true;
-    while (goes_on && (call->result = store_scan_next(iterator, &key, &value)) == 1)
-        goes_on = call->emit(call->context, slice_of(key.data + 1, key.size - 1), value);
-    store_scan_end(iterator);
+    call->result = store_each(call->volume->store, KEY_RECORD, emit_record, call);
 }
 
 static int call_record_scan(struct fs *fs, fs_record_emit *emit, void *context)

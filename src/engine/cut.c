@@ -286,24 +286,13 @@ static int load_one(struct volume *volume, uint64_t id, struct slice value)
     return err;
 }
 
+static int load_record(void *context, struct slice key, struct slice value)
+{
+    uint64_t id;
+    return key_parse(key, KEY_CUT, 1, &id) ? load_one(context, id, value) : -EBADMSG;
+}
+
 int cut_load(struct volume *volume)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_CUT);
-    key_make0(&end, (enum key_kind)(KEY_CUT + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice name;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &name, &value)) == 1) {
-        uint64_t id;
-        err = key_parse(name, KEY_CUT, 1, &id) ? load_one(volume, id, value) : -EBADMSG;
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
-    return err;
+    return store_each(volume->store, KEY_CUT, load_record, volume);
 }

@@ -171,26 +171,15 @@ static int load_one(struct volume *volume, uint64_t dir, struct slice value)
     return 0;
 }
 
+static int load_record(void *context, struct slice key, struct slice value)
+{
+    uint64_t dir;
+    return key_parse(key, KEY_QUOTA, 1, &dir) ? load_one(context, dir, value) : -EBADMSG;
+}
+
 int quotas_load(struct volume *volume)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_QUOTA);
-    key_make0(&end, (enum key_kind)(KEY_QUOTA + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice key;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
-        uint64_t dir;
-        err = key_parse(key, KEY_QUOTA, 1, &dir) ? load_one(volume, dir, value) : -EBADMSG;
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
-    return err;
+    return store_each(volume->store, KEY_QUOTA, load_record, volume);
 }
 
 /* ---- limits ---------------------------------------------------------------------------------------------- */

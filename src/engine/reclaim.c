@@ -301,80 +301,47 @@ static int orphan_decode(struct volume *volume, struct slice value, struct orpha
     return err;
 }
 
-static int load_orphans_of(struct volume *volume, enum key_kind kind)
+static int load_orphan(
+    struct volume *volume, enum key_kind kind, struct slice key, struct slice value)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, kind);
-    key_make0(&end, (enum key_kind)(kind + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice name;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &name, &value)) == 1) {
-        struct orphan orphan = { .kind = (uint8_t)kind };
-        err =
-            key_parse(name, kind, 1, &orphan.id) ? orphan_decode(volume, value, &orphan) : -EBADMSG;
-        if (err < 0)
-            break;
+    struct orphan orphan = { .kind = (uint8_t)kind };
+    int err =
+        key_parse(key, kind, 1, &orphan.id) ? orphan_decode(volume, value, &orphan) : -EBADMSG;
+    if (err == 0)
         background_add_orphan(volume, &orphan);
-    }
-    store_scan_end(iterator);
     return err;
+}
+
+static int load_orphan_inode(void *context, struct slice key, struct slice value)
+{
+    return load_orphan(context, KEY_ORPHAN, key, value);
+}
+
+static int load_old_map(void *context, struct slice key, struct slice value)
+{
+    return load_orphan(context, KEY_OLD_MAP, key, value);
 }
 
 int reclaim_load_orphans(struct volume *volume)
 {
-    int err = load_orphans_of(volume, KEY_ORPHAN);
-    return err < 0 ? err : load_orphans_of(volume, KEY_OLD_MAP);
+    int err = store_each(volume->store, KEY_ORPHAN, load_orphan_inode, volume);
+    return err < 0 ? err : store_each(volume->store, KEY_OLD_MAP, load_old_map, volume);
 }
 
-static int load_segment_records(struct volume *volume)
+static int load_segment_record(void *context, struct slice key, struct slice value)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_SEGMENT);
-    key_make0(&end, (enum key_kind)(KEY_SEGMENT + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice name;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &name, &value)) == 1) {
-        uint64_t id;
-        err = key_parse(name, KEY_SEGMENT, 1, &id) ? segments_load(&volume->segments, id, value)
-                                                   : -EBADMSG;
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
-    return err;
+    struct volume *volume = context;
+    uint64_t id;
+    return key_parse(key, KEY_SEGMENT, 1, &id) ? segments_load(&volume->segments, id, value)
+                                               : -EBADMSG;
 }
 
-static int load_shared(struct volume *volume)
+static int load_shared(void *context, struct slice key, struct slice value)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_SHARED);
-    key_make0(&end, (enum key_kind)(KEY_SHARED + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice name;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &name, &value)) == 1) {
-        uint64_t index;
-        err = key_parse(name, KEY_SHARED, 1, &index) ? refs_load(&volume->refs, index, value)
-                                                     : -EBADMSG;
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
-    return err;
+    struct volume *volume = context;
+    uint64_t index;
+    return key_parse(key, KEY_SHARED, 1, &index) ? refs_load(&volume->refs, index, value)
+                                                 : -EBADMSG;
 }
 
 /* Applies the ranges of one f record. */
@@ -399,9 +366,9 @@ static int apply_freed(struct volume *volume, struct slice value)
 
 int reclaim_load_space(struct volume *volume, const struct volume_state *state)
 {
-    int err = load_segment_records(volume);
+    int err = store_each(volume->store, KEY_SEGMENT, load_segment_record, volume);
     if (err == 0)
-        err = load_shared(volume);
+        err = store_each(volume->store, KEY_SHARED, load_shared, volume);
     if (err < 0)
         return err;
     struct key from;

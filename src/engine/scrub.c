@@ -58,32 +58,34 @@ static bool has_map(struct volume *volume, uint64_t id, uint64_t map)
     return is_it;
 }
 
+/* Who looks for the inode of a map. */
+struct map_search {
+    uint64_t map;
+    uint64_t found; /* 0: not yet */
+};
+
+static int match_map(void *context, struct slice key, struct slice value)
+{
+    struct map_search *search = context;
+    uint64_t id;
+    struct inode_record record;
+    struct slice symlink;
+    if (key_parse(key, KEY_INODE, 1, &id) &&
+        inode_record_decode(value, id, &record, &symlink) == 0 && record.attr.type == FS_REGULAR &&
+        record.map_id == search->map)
+        search->found = id;
+    return search->found != 0;
+}
+
 /* The inode that has a map: nearly always the one of its number, else all are asked, as this is for damage only. 0: none. */
 static uint64_t inode_of_map(struct volume *volume, uint64_t map)
 {
     if (has_map(volume, map, map))
         return map;
-    struct key from;
-    struct key end;
-    struct store_iterator *iterator;
-    struct slice name;
-    struct slice value;
-    uint64_t found = 0;
-    key_make0(&from, KEY_INODE);
-    key_make0(&end, (enum key_kind)(KEY_INODE + 1));
-    if (store_scan(volume->store, &from, &end, &iterator) < 0)
-        return 0;
-    while (found == 0 && store_scan_next(iterator, &name, &value) == 1) {
-        uint64_t id;
-        struct inode_record record;
-        struct slice symlink;
-        if (key_parse(name, KEY_INODE, 1, &id) &&
-            inode_record_decode(value, id, &record, &symlink) == 0 &&
-            record.attr.type == FS_REGULAR && record.map_id == map)
-            found = id;
-    }
-    store_scan_end(iterator);
-    return found;
+    struct map_search search = { .map = map };
+    /* What cannot be read is found and told by the scrub itself. */
+    (void)!store_each(volume->store, KEY_INODE, match_map, &search);
+    return search.found;
 }
 
 static void tell(struct step *step, const struct scrub_damage *damage)

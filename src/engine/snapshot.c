@@ -204,8 +204,9 @@ void snapshots_remove(struct volume *volume, uint64_t number)
     mutex_unlock(&snapshots->lock);
 }
 
-static int load_one(struct snapshots *snapshots, struct slice key, struct slice value)
+static int load_one(void *context, struct slice key, struct slice value)
 {
+    struct snapshots *snapshots = context;
     uint64_t number;
     struct snapshot snapshot;
     if (!key_parse(key, KEY_SNAPSHOT, 1, &number))
@@ -225,22 +226,7 @@ static int load_one(struct snapshots *snapshots, struct slice key, struct slice 
 int snapshots_load(struct volume *volume, uint64_t batch)
 {
     struct snapshots *snapshots = &volume->snapshots;
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_SNAPSHOT);
-    key_make0(&end, (enum key_kind)(KEY_SNAPSHOT + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice key;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
-        err = load_one(snapshots, key, value);
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
+    int err = store_each(volume->store, KEY_SNAPSHOT, load_one, snapshots);
     mutex_lock(&snapshots->lock);
     snapshots->change = batch;
     snapshots->changed_at = volume_now();

@@ -481,3 +481,24 @@ int store_flush(struct store *store)
     rocksdb_flush(store->db, store->shared->flush, &text);
     return text == NULL ? 0 : store_error(store->name, "flush", text);
 }
+
+int store_each(struct store *store, enum key_kind kind, store_visit *visit, void *context)
+{
+    struct key from;
+    struct key end;
+    key_make0(&from, kind);
+    key_make0(&end, (enum key_kind)(kind + 1));
+    struct store_iterator *iterator;
+    int err = store_scan(store, &from, &end, &iterator);
+    if (err < 0)
+        return err;
+    struct slice key;
+    struct slice value;
+    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
+        err = visit(context, key, value);
+        if (err != 0)
+            break;
+    }
+    store_scan_end(iterator);
+    return err;
+}

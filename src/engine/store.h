@@ -69,6 +69,11 @@ MUST_CHECK int store_scan_next(
     struct store_iterator *iterator, struct slice *out_key, struct slice *out_value);
 /* NULL is allowed. */
 void store_scan_end(struct store_iterator *iterator);
+/* Visits all records of a kind. `visit` gives 0 to go on; anything else ends it and is what this gives. Errors: those of
+ * store_scan() and store_scan_next(). */
+typedef int store_visit(void *context, struct slice key, struct slice value);
+MUST_CHECK int store_each(
+    struct store *store, enum key_kind kind, store_visit *visit, void *context);
 
 MUST_CHECK int store_batch_new(struct store *store, struct store_batch **out_batch);
 void store_batch_free(struct store_batch *batch);

@@ -98,6 +98,8 @@ struct usage_walk {
 /* Reads all names and inodes; nobody changes anything meanwhile. Memory is used for directories and for names of
  * files that have several. The caller calls usage_walk_fini() whatever comes out. Errors: -ENOMEM, -EIO, -EBADMSG. */
 MUST_CHECK int usage_walk_run(struct volume *volume, struct usage_walk *walk);
+/* The directory of this inode number; NULL: there is none. Borrowed from the walk. */
+struct usage_dir *usage_walk_find(const struct usage_walk *walk, uint64_t id);
 void usage_walk_fini(struct usage_walk *walk);
 /* A file system that no release counted so far: writes the records, durable on return. Begins again when it was
  * interrupted. Before the committer starts. Errors: as usage_walk_run(), -ENOSPC. */

@@ -11,24 +11,13 @@
 
 #define WRONG(findings, ...) findings_add(findings, __VA_ARGS__)
 
-/* How many records there are of a kind. */
-static int count_records(struct volume *volume, enum key_kind kind, uint64_t *out_count)
+static int count_record(void *context, struct slice key, struct slice value)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, kind);
-    key_make0(&end, (enum key_kind)(kind + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice key;
-    struct slice value;
-    *out_count = 0;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1)
-        ++*out_count;
-    store_scan_end(iterator);
-    return err;
+    uint64_t *count = context;
+    (void)key;
+    (void)value;
+    ++*count;
+    return 0;
 }
 
 /* Compares one record; gives whether there is to be one. */
@@ -61,8 +50,8 @@ static int check_dirs(const struct usage_walk *walk, struct findings *findings)
             return is_expected;
         expected += (uint64_t)is_expected;
     }
-    uint64_t count;
-    int err = count_records(walk->volume, KEY_USAGE, &count);
+    uint64_t count = 0;
+    int err = store_each(walk->volume->store, KEY_USAGE, count_record, &count);
     if (err == 0 && count != expected)
         WRONG(findings, "what=usage-records count=%" PRIu64 " seen=%" PRIu64, count, expected);
     return err;
@@ -87,38 +76,27 @@ static int check_links(const struct usage_walk *walk, struct findings *findings)
             WRONG(findings, "what=links-record inode=%" PRIu64 " dir=%" PRIu64, link->inode,
                 link->dir);
     }
-    uint64_t count;
-    int err = count_records(walk->volume, KEY_LINK, &count);
+    uint64_t count = 0;
+    int err = store_each(walk->volume->store, KEY_LINK, count_record, &count);
     if (err == 0 && count != walk->link_count)
         WRONG(findings, "what=links-records count=%" PRIu64 " seen=%zu", count, walk->link_count);
     return err;
 }
 
+struct quota_check {
+    const struct usage_walk *walk;
+    struct findings *findings;
+};
+
 /* Each quota is one of a directory that is there. */
-static int check_quotas(const struct usage_walk *walk, struct findings *findings)
+static int check_quota(void *context, struct slice key, struct slice value)
 {
-    struct key from;
-    struct key end;
-    key_make0(&from, KEY_QUOTA);
-    key_make0(&end, (enum key_kind)(KEY_QUOTA + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(walk->volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice key;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
-        uint64_t dir = 0;
-        size_t at = 0;
-        if (key_parse(key, KEY_QUOTA, 1, &dir)) {
-            while (at < walk->dir_count && walk->dirs[at].id != dir)
-                at++;
-        }
-        if (dir == 0 || at == walk->dir_count)
-            WRONG(findings, "what=quota-of-nobody dir=%" PRIu64, dir);
-    }
-    store_scan_end(iterator);
-    return err;
+    struct quota_check *check = context;
+    uint64_t dir = 0;
+    (void)value;
+    if (!key_parse(key, KEY_QUOTA, 1, &dir) || usage_walk_find(check->walk, dir) == NULL)
+        WRONG(check->findings, "what=quota-of-nobody dir=%" PRIu64, dir);
+    return 0;
 }
 
 int usage_check(struct volume *volume, struct findings *findings)
@@ -129,8 +107,9 @@ int usage_check(struct volume *volume, struct findings *findings)
         err = check_dirs(&walk, findings);
     if (err == 0)
         err = check_links(&walk, findings);
+    struct quota_check check = { &walk, findings };
     if (err == 0)
-        err = check_quotas(&walk, findings);
+        err = store_each(volume->store, KEY_QUOTA, check_quota, &check);
     for (size_t i = 0; err == 0 && i < walk.home_count; i++)
         WRONG(findings, "what=home inode=%" PRIu64, walk.homes[i].inode);
     usage_walk_fini(&walk);

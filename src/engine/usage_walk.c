@@ -29,30 +29,7 @@ static int reserve(void *rows, size_t size, size_t count, size_t *capacity)
     return 0;
 }
 
-typedef int walk_visit(struct usage_walk *walk, struct slice key, struct slice value);
-
-static int visit_all(struct usage_walk *walk, enum key_kind kind, walk_visit *visit)
-{
-    struct key from;
-    struct key end;
-    key_make0(&from, kind);
-    key_make0(&end, (enum key_kind)(kind + 1));
-    struct store_iterator *iterator;
-    int err = store_scan(walk->volume->store, &from, &end, &iterator);
-    if (err < 0)
-        return err;
-    struct slice key;
-    struct slice value;
-    while ((err = store_scan_next(iterator, &key, &value)) == 1) {
-        err = visit(walk, key, value);
-        if (err < 0)
-            break;
-    }
-    store_scan_end(iterator);
-    return err;
-}
-
-static struct usage_dir *find_dir(const struct usage_walk *walk, uint64_t id)
+struct usage_dir *usage_walk_find(const struct usage_walk *walk, uint64_t id)
 {
     size_t low = 0;
     size_t high = walk->dir_count;
@@ -66,8 +43,9 @@ static struct usage_dir *find_dir(const struct usage_walk *walk, uint64_t id)
     return low < walk->dir_count && walk->dirs[low].id == id ? &walk->dirs[low] : NULL;
 }
 
-static int visit_inode(struct usage_walk *walk, struct slice key, struct slice value)
+static int visit_inode(void *context, struct slice key, struct slice value)
 {
+    struct usage_walk *walk = context;
     uint64_t id;
     struct inode_record record;
     struct slice symlink;
@@ -123,12 +101,13 @@ static int count_name(struct usage_walk *walk, struct usage_dir *dir, uint64_t i
     return record.parent == dir->id ? 0 : note_home(walk, inode, dir->id);
 }
 
-static int visit_name(struct usage_walk *walk, struct slice key, struct slice value)
+static int visit_name(void *context, struct slice key, struct slice value)
 {
+    struct usage_walk *walk = context;
     uint64_t numbers[2];
     if (!key_parse(key, KEY_NAME, 2, numbers))
         return -EBADMSG;
-    struct usage_dir *dir = find_dir(walk, numbers[0]);
+    struct usage_dir *dir = usage_walk_find(walk, numbers[0]);
     int err = dir == NULL ? -EBADMSG : value_open(&value);
     while (err == 0 && value.size > 0) {
         struct name_entry entry;
@@ -181,7 +160,7 @@ static int count_links(struct usage_walk *walk)
         if (err < 0)
             break;
         struct fs_usage usage = usage_of(inode, &record);
-        usage_add(&find_dir(walk, home)->usage, &usage);
+        usage_add(&usage_walk_find(walk, home)->usage, &usage);
         if (home != record.parent)
             err = note_home(walk, inode, home);
         first = end;
@@ -201,7 +180,7 @@ static int sum_up(struct usage_walk *walk)
     for (size_t i = 0; err == 0 && i < walk->dir_count; i++) {
         const struct usage_dir *at = &walk->dirs[i];
         for (size_t depth = 0; err == 0 && at->id != ROOT_INODE; depth++) {
-            struct usage_dir *parent = find_dir(walk, at->parent);
+            struct usage_dir *parent = usage_walk_find(walk, at->parent);
             if (parent == NULL || depth > walk->dir_count)
                 err = -EBADMSG; /* its names would lead nowhere */
             else
@@ -216,9 +195,9 @@ static int sum_up(struct usage_walk *walk)
 int usage_walk_run(struct volume *volume, struct usage_walk *walk)
 {
     *walk = (struct usage_walk){ .volume = volume };
-    int err = visit_all(walk, KEY_INODE, visit_inode);
+    int err = store_each(walk->volume->store, KEY_INODE, visit_inode, walk);
     if (err == 0)
-        err = visit_all(walk, KEY_NAME, visit_name);
+        err = store_each(walk->volume->store, KEY_NAME, visit_name, walk);
     if (err == 0)
         err = count_links(walk);
     return err < 0 ? err : sum_up(walk);
