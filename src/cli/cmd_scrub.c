@@ -22,8 +22,8 @@ static void print_time(const char *what, uint64_t seconds)
 {
     char text[FORMAT_SIZE];
     if (seconds != 0)
-        (void)printf(
-            ", %s %s", what, format_time(text, (struct clock_time){ .seconds = (int64_t)seconds }));
+        (void)printf(", %s %.19s", what,
+            format_time(text, (struct clock_time){ .seconds = (int64_t)seconds }));
 }
 
 /* "fs-...: running, 1.0 GiB of about 3.0 GiB read, began ..., 0 findings" */

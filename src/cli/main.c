@@ -55,6 +55,17 @@ static int explain_unknown(const char *word)
     return cli_usage("There is no command %s; shoal --help lists all.", word);
 }
 
+/* --help may stand anywhere behind a command, up to `--`; -h only next to it, as it may be a value or an option elsewhere. */
+static bool asks_behind(const struct cli_command *command, int argc, char **argv)
+{
+    int end = noun_exists(command->name) && argc > 3 ? 3 : argc; /* further on it is the verb's */
+    for (int i = 2; i < end && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || (i == 2 && strcmp(argv[i], "-h") == 0))
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -71,8 +82,7 @@ int main(int argc, char **argv)
     const struct cli_command *command = find_command(help_first ? argv[2] : argv[1]);
     if (command == NULL)
         return explain_unknown(help_first ? argv[2] : argv[1]);
-    bool help_after = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
-    if (help_first || help_after)
+    if (help_first || asks_behind(command, argc, argv))
         return print_help(command);
     return command->run(argc - 1, argv + 1);
 }

@@ -146,7 +146,7 @@ static const struct api_error *restore_fail(struct api_call *call, int err, cons
             "The snapshot has no such path, or there is no directory for '%.256s'.", to);
     case -EEXIST:
         return api_fail(call, API_RESTORE_CONFLICT,
-            "'%.256s' is there and in the way: name another place with To.", to);
+            "'%.256s' is there and in the way: name another place by To (--to of shoal).", to);
     default:
         return api_internal_error(call, err);
     }

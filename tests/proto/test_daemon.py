@@ -346,6 +346,9 @@ def test_every_command_has_help(stopped):
     assert {"up", "down", "env", "status"} <= set(names)
     for name in names:
         assert f"Usage: shoal {name}" in stopped.shoal(name, "--help").stdout
+    for words in (["snapshot", "restore", "--help"], ["du", "-s", "--help"], ["data", "put", "--help"]):
+        assert f"Usage: shoal {words[0]}" in stopped.shoal(*words).stdout
+    assert "Usage: shoal fs delete" in stopped.shoal("fs", "delete", "--help").stdout  # the verb's own
 
 
 def test_api_makes_one_signed_call(server):

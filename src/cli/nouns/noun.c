@@ -49,6 +49,15 @@ static bool asks_for_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+bool noun_exists(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        if (strcmp(verbs[i].noun, word) == 0)
+            return true;
+    }
+    return false;
+}
+
 void noun_print_verbs(const char *noun, FILE *stream)
 {
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {

@@ -51,6 +51,8 @@ struct noun_call {
 unsigned noun_verb_count(void);
 /* NULL beyond the last. */
 const struct noun_verb *noun_verb_at(unsigned index);
+/* Whether the word is a noun: then help is each verb's own. */
+bool noun_exists(const char *word);
 /* A line for each verb of the noun; nothing when the word is no noun. */
 void noun_print_verbs(const char *noun, FILE *stream);
 /* Finds the verb and runs it; what each `cmd_<noun>` is made of. argv[0] is the noun. */
