@@ -492,8 +492,8 @@ int store_each(struct store *store, enum key_kind kind, store_visit *visit, void
     int err = store_scan(store, &from, &end, &iterator);
     if (err < 0)
         return err;
-    struct slice key;
-    struct slice value;
+    struct slice key = { 0 };
+    struct slice value = { 0 };
     while ((err = store_scan_next(iterator, &key, &value)) == 1) {
         err = visit(context, key, value);
         if (err != 0)
