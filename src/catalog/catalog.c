@@ -14,7 +14,6 @@
 
 #define FORMAT_VERSION 3 /* docs/formats/catalog.md */
 #define FORMAT_OF_NETS 3 /* the first that has records of the network */
-#define EACH_PAGE      64
 
 /* On disk, beside the letters of codec.c. */
 #define FORMAT_KEY         "V"
@@ -429,22 +428,22 @@ int catalog_fs_policy(const struct catalog *catalog, const char *fs_id, char **o
     return err;
 }
 
+struct served_visit {
+    bool (*emit)(void *context, const char *fs_id);
+    void *context;
+};
+
+static bool visit_served(void *context, const struct catalog_fs *fs)
+{
+    const struct served_visit *visit = context;
+    return !is_served(fs->state) || visit->emit(visit->context, fs->id);
+}
+
 void catalog_each_fs(
     const struct catalog *catalog, bool (*emit)(void *context, const char *fs_id), void *context)
 {
-    const struct catalog_fs *page[EACH_PAGE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    bool wanted = true;
-    size_t count = EACH_PAGE;
-    while (wanted && count == EACH_PAGE) {
-        count = catalog_fs_list(catalog, after_id, EACH_PAGE, page);
-        if (count > 0)
-            memcpy(after_id, page[count - 1]->id, sizeof after_id);
-        for (size_t i = 0; i < count; i++) {
-            wanted = wanted && (!is_served(page[i]->state) || emit(context, page[i]->id));
-            catalog_fs_put(page[i]);
-        }
-    }
+    struct served_visit visit = { emit, context };
+    catalog_fs_each(catalog, visit_served, &visit);
 }
 
 uint64_t catalog_generation(const struct catalog *catalog)

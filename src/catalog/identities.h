@@ -62,6 +62,9 @@ void catalog_identity_put(const struct catalog_identity *identity);
  * case. Gives how many. */
 size_t catalog_identity_list(const struct catalog *catalog, enum catalog_identity_kind kind,
     const char *after_name, size_t max, const struct catalog_identity **out_list);
+/* Calls `visit` with each of a kind, in that order, until it gives false. No lock is held meanwhile. */
+void catalog_identity_each(const struct catalog *catalog, enum catalog_identity_kind kind,
+    bool (*visit)(void *context, const struct catalog_identity *identity), void *context);
 /* How many there are of a kind. O(n). */
 size_t catalog_identity_count(const struct catalog *catalog, enum catalog_identity_kind kind);
 /* The document of the default version of a managed policy. */

@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "catalog/internal.h"
 
-#define PAGE_SIZE 64
-
 static const char *const kind_words[CATALOG_NET_KIND_COUNT] = {
     [CATALOG_VPC] = "vpc",
     [CATALOG_SUBNET] = "subnet",
@@ -83,24 +81,6 @@ size_t catalog_net_list(const struct catalog *catalog, enum catalog_net_kind kin
         .table = TABLE_NET_KIND, .slot = 1, .major = net_kind_word(kind), .after = after_id
     };
     return tables_list(catalog, &range, max, add_to_list, out_list);
-}
-
-void catalog_net_each(const struct catalog *catalog, enum catalog_net_kind kind,
-    bool (*emit)(void *context, const struct catalog_net *net), void *context)
-{
-    const struct catalog_net *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    bool wanted = true;
-    size_t count = PAGE_SIZE;
-    while (wanted && count == PAGE_SIZE) {
-        count = catalog_net_list(catalog, kind, after_id, PAGE_SIZE, page);
-        if (count > 0)
-            memcpy(after_id, page[count - 1]->id, sizeof after_id);
-        for (size_t i = 0; i < count; i++) {
-            wanted = wanted && emit(context, page[i]);
-            catalog_net_put(page[i]);
-        }
-    }
 }
 
 struct default_group {

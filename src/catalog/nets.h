@@ -64,9 +64,9 @@ void catalog_net_put(const struct catalog_net *net);
 /* References to up to `max` of a kind whose id is greater than `after_id` ("": from the first), by ids. */
 size_t catalog_net_list(const struct catalog *catalog, enum catalog_net_kind kind,
     const char *after_id, size_t max, const struct catalog_net **out_list);
-/* Calls `emit` with each of a kind, in the order of ids, until it gives false. */
+/* Calls `visit` with each of a kind, in the order of ids, until it gives false. No lock is held meanwhile. */
 void catalog_net_each(const struct catalog *catalog, enum catalog_net_kind kind,
-    bool (*emit)(void *context, const struct catalog_net *net), void *context);
+    bool (*visit)(void *context, const struct catalog_net *net), void *context);
 
 /* The id of a VPC's default group. Errors: -ENOENT. */
 MUST_CHECK int catalog_default_group(

@@ -258,6 +258,14 @@ size_t catalog_access_point_list(const struct catalog *catalog, const char *fs_i
 size_t catalog_key_list(const struct catalog *catalog, const char *after_id, size_t max,
     const struct catalog_key **out_list);
 
+/* Call `visit` with each record, in the order of ids, until it gives false. `fs_id` as above. No lock is held meanwhile. */
+void catalog_fs_each(const struct catalog *catalog,
+    bool (*visit)(void *context, const struct catalog_fs *fs), void *context);
+void catalog_mount_target_each(const struct catalog *catalog, const char *fs_id,
+    bool (*visit)(void *context, const struct catalog_mount_target *target), void *context);
+void catalog_access_point_each(const struct catalog *catalog, const char *fs_id,
+    bool (*visit)(void *context, const struct catalog_access_point *point), void *context);
+
 size_t catalog_fs_count(const struct catalog *catalog);
 /* Of one file system; NULL: of all. */
 size_t catalog_mount_target_count(const struct catalog *catalog, const char *fs_id);

@@ -14,7 +14,6 @@
 #include "control/worker.h"
 
 #define TARGETS_PER_VPC_MAX 1400 /* EFS: quotas */
-#define PAGE_SIZE           64
 
 struct create_target {
     struct api_call *call;
@@ -176,26 +175,30 @@ static int choose_address(const struct create_target *create, struct in_addr *ou
     return 0;
 }
 
+struct vpc_count {
+    const struct catalog *catalog;
+    const char *vpc_id;
+    size_t targets;
+};
+
+static bool count_in_vpc(void *context, const struct catalog_mount_target *target)
+{
+    struct vpc_count *count = context;
+    struct catalog_subnet subnet;
+    if (catalog_subnet_get(count->catalog, target->subnet_id, &subnet) == 0)
+        count->targets += strcmp(subnet.vpc_id, count->vpc_id) == 0;
+    return true;
+}
+
 /* EFS: quotas, "mount targets per VPC". They are only counted one by one when there are that many at all. */
 static int check_quota(const struct create_target *create)
 {
     const struct catalog *catalog = create->call->context->catalog;
-    const struct catalog_mount_target *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t in_vpc = 0;
+    struct vpc_count count = { catalog, create->subnet.vpc_id, 0 };
     if (catalog_mount_target_count(catalog, NULL) < TARGETS_PER_VPC_MAX)
         return 0;
-    for (size_t count = PAGE_SIZE; count == PAGE_SIZE;) {
-        count = catalog_mount_target_list(catalog, NULL, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            struct catalog_subnet subnet;
-            if (catalog_subnet_get(catalog, page[i]->subnet_id, &subnet) == 0)
-                in_vpc += strcmp(subnet.vpc_id, create->subnet.vpc_id) == 0;
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_mount_target_put(page[i]);
-        }
-    }
-    if (in_vpc < TARGETS_PER_VPC_MAX)
+    catalog_mount_target_each(catalog, NULL, count_in_vpc, &count);
+    if (count.targets < TARGETS_PER_VPC_MAX)
         return 0;
     return api_refuse(create->call, API_NETWORK_INTERFACE_LIMIT_EXCEEDED,
         "The VPC '%s' has the most mount targets that it may have, %d.", create->subnet.vpc_id,

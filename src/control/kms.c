@@ -9,7 +9,6 @@
 #include "control/input.h"
 
 #define KEY_NAME_CHARS 2048
-#define PAGE_SIZE      64
 
 void kms_key_arn(const struct api_call *call, const char *id, char out_arn[KMS_ARN_SIZE])
 {
@@ -142,27 +141,27 @@ const struct api_error *kms_take_key(
     return error != NULL ? error : kms_resolve(call, text, takes_alias, out_id);
 }
 
+struct telling {
+    const struct api_context *context;
+    const char *key_id; /* NULL: of all keys */
+};
+
+static bool tell_one(void *context, const struct catalog_fs *fs)
+{
+    const struct telling *telling = context;
+    bool is_told = fs->kms_key[0] != '\0' && fs->state != CATALOG_CREATING &&
+                   fs->state != CATALOG_DELETING &&
+                   (telling->key_id == NULL || strcmp(fs->kms_key, telling->key_id) == 0);
+    /* What it means the backend logs; a file system that is just being deleted needs no key. */
+    if (is_told)
+        (void)!fs_volumes_rekey(telling->context->volumes, fs->id);
+    return true;
+}
+
 void kms_tell(const struct api_context *context, const char *key_id)
 {
-    const struct catalog_fs *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t count = PAGE_SIZE;
-    while (count == PAGE_SIZE) {
-        count = catalog_fs_list(context->catalog, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            const struct catalog_fs *fs = page[i];
-            bool is_told = fs->kms_key[0] != '\0' && fs->state != CATALOG_CREATING &&
-                           fs->state != CATALOG_DELETING &&
-                           (key_id == NULL || strcmp(fs->kms_key, key_id) == 0);
-            /* What it means the backend logs; a file system that is just being deleted needs no key. */
-            if (is_told) {
-                int err = fs_volumes_rekey(context->volumes, fs->id);
-                (void)err;
-            }
-            memcpy(after_id, fs->id, sizeof after_id);
-            catalog_fs_put(fs);
-        }
-    }
+    struct telling telling = { context, key_id };
+    catalog_fs_each(context->catalog, tell_one, &telling);
 }
 
 const struct api_error *kms_key_for_file_system(

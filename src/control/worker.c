@@ -23,7 +23,6 @@
 #define RETRY_MS_MAX       30000
 #define SAMPLE_INTERVAL_MS 60000
 #define RETAIN_INTERVAL_MS 5000
-#define PAGE_SIZE          64
 #define TOGETHER_MAX       64 /* records that one change moves on */
 
 struct job {
@@ -170,24 +169,25 @@ static int create_fs(struct worker *worker, const char *id)
     return err;
 }
 
+struct removal {
+    struct catalog_change *change;
+    int err;
+};
+
+static bool remove_point(void *context, const struct catalog_access_point *point)
+{
+    struct removal *removal = context;
+    removal->err = catalog_remove_access_point(removal->change, point->id);
+    return removal->err == 0;
+}
+
 /* Removes the record and those of its access points, as one change. */
 static int remove_fs(struct catalog_change *change, void *context)
 {
     const char *id = context;
-    const struct catalog_access_point *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t count = PAGE_SIZE;
-    int err = 0;
-    while (err == 0 && count == PAGE_SIZE) {
-        count = catalog_access_point_list(catalog_changing(change), id, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            if (err == 0)
-                err = catalog_remove_access_point(change, page[i]->id);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_access_point_put(page[i]);
-        }
-    }
-    return err < 0 ? err : catalog_remove_fs(change, id);
+    struct removal removal = { change, 0 };
+    catalog_access_point_each(catalog_changing(change), id, remove_point, &removal);
+    return removal.err < 0 ? removal.err : catalog_remove_fs(change, id);
 }
 
 static int delete_fs(struct worker *worker, const char *id)
@@ -302,43 +302,33 @@ static int run_job(struct lane *lane, const struct job *job)
     return err;
 }
 
+static bool look_at_fs(void *worker, const struct catalog_fs *fs)
+{
+    if (is_passing(fs->state) || settle_is_due(fs))
+        worker_submit(worker, WORKER_FS, fs->id);
+    return true;
+}
+
+static bool look_at_target(void *worker, const struct catalog_mount_target *target)
+{
+    if (is_passing(target->state))
+        worker_submit(worker, WORKER_MOUNT_TARGET, target->id);
+    return true;
+}
+
+static bool look_at_point(void *worker, const struct catalog_access_point *point)
+{
+    if (is_passing(point->state))
+        worker_submit(worker, WORKER_ACCESS_POINT, point->id);
+    return true;
+}
+
 /* Submits every record that is on its way somewhere. */
 static void look_at_all(struct worker *worker)
 {
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t count = PAGE_SIZE;
-    while (count == PAGE_SIZE) {
-        const struct catalog_fs *page[PAGE_SIZE];
-        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            if (is_passing(page[i]->state) || settle_is_due(page[i]))
-                worker_submit(worker, WORKER_FS, page[i]->id);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_fs_put(page[i]);
-        }
-    }
-    after_id[0] = '\0';
-    for (count = PAGE_SIZE; count == PAGE_SIZE;) {
-        const struct catalog_mount_target *page[PAGE_SIZE];
-        count = catalog_mount_target_list(worker->catalog, NULL, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            if (is_passing(page[i]->state))
-                worker_submit(worker, WORKER_MOUNT_TARGET, page[i]->id);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_mount_target_put(page[i]);
-        }
-    }
-    after_id[0] = '\0';
-    for (count = PAGE_SIZE; count == PAGE_SIZE;) {
-        const struct catalog_access_point *page[PAGE_SIZE];
-        count = catalog_access_point_list(worker->catalog, NULL, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            if (is_passing(page[i]->state))
-                worker_submit(worker, WORKER_ACCESS_POINT, page[i]->id);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_access_point_put(page[i]);
-        }
-    }
+    catalog_fs_each(worker->catalog, look_at_fs, worker);
+    catalog_mount_target_each(worker->catalog, NULL, look_at_target, worker);
+    catalog_access_point_each(worker->catalog, NULL, look_at_point, worker);
 }
 
 struct sample {
@@ -380,19 +370,15 @@ static void sample_fs(struct worker *worker, const struct catalog_fs *record)
             strerrordesc_np(-err));
 }
 
+static bool sample_one(void *worker, const struct catalog_fs *fs)
+{
+    sample_fs(worker, fs);
+    return true;
+}
+
 static void sample_all(struct worker *worker)
 {
-    const struct catalog_fs *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t count = PAGE_SIZE;
-    while (count == PAGE_SIZE) {
-        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            sample_fs(worker, page[i]);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_fs_put(page[i]);
-        }
-    }
+    catalog_fs_each(worker->catalog, sample_one, worker);
 }
 
 /* Makes and deletes the snapshots that the file system's tag asks for. */
@@ -414,19 +400,15 @@ static void retain_fs(struct worker *worker, const struct catalog_fs *record)
             record->id, strerrordesc_np(-err));
 }
 
+static bool retain_one(void *worker, const struct catalog_fs *fs)
+{
+    retain_fs(worker, fs);
+    return true;
+}
+
 static void retain_all(struct worker *worker)
 {
-    const struct catalog_fs *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    size_t count = PAGE_SIZE;
-    while (count == PAGE_SIZE) {
-        count = catalog_fs_list(worker->catalog, after_id, PAGE_SIZE, page);
-        for (size_t i = 0; i < count; i++) {
-            retain_fs(worker, page[i]);
-            memcpy(after_id, page[i]->id, sizeof after_id);
-            catalog_fs_put(page[i]);
-        }
-    }
+    catalog_fs_each(worker->catalog, retain_one, worker);
 }
 
 /* Jobs that are taken off the list at once. */

@@ -13,7 +13,6 @@
 
 #define SUBNETS_MAX       200 /* EC2: quotas, per VPC; here in all */
 #define SUBNET_PREFIX_MAX 28
-#define PAGE_SIZE         64
 
 static void write_subnet(struct api_call *call, const struct catalog_net *net, struct xml *xml)
 {
@@ -224,25 +223,6 @@ const struct api_error *ec2_create_subnet(struct api_call *call, struct xml *xml
     return NULL;
 }
 
-/* Calls `look` with each mount target until it gives false. */
-static void each_target(const struct catalog *catalog,
-    bool (*look)(void *context, const struct catalog_mount_target *target), void *context)
-{
-    const struct catalog_mount_target *page[PAGE_SIZE];
-    char after_id[CATALOG_ID_SIZE] = "";
-    bool wanted = true;
-    size_t count = PAGE_SIZE;
-    while (wanted && count == PAGE_SIZE) {
-        count = catalog_mount_target_list(catalog, NULL, after_id, PAGE_SIZE, page);
-        if (count > 0)
-            memcpy(after_id, page[count - 1]->id, sizeof after_id);
-        for (size_t i = 0; i < count; i++) {
-            wanted = wanted && look(context, page[i]);
-            catalog_mount_target_put(page[i]);
-        }
-    }
-}
-
 struct wanted_id {
     const char *id;
     bool found;
@@ -269,7 +249,7 @@ static int remove_subnet(struct catalog_change *change, void *context)
         return api_refuse(call, API_QUERY_NOT_PERMITTED,
             "The subnets of the default VPC cannot be deleted in Shoal: the default mount targets "
             "are in them.");
-    each_target(call->context->catalog, is_in_subnet, &use);
+    catalog_mount_target_each(call->context->catalog, NULL, is_in_subnet, &use);
     if (use.found)
         return api_refuse(call, API_QUERY_DEPENDENCY_VIOLATION,
             "The subnet '%.64s' has dependencies and cannot be deleted.", use.id);
@@ -404,13 +384,13 @@ const struct api_error *ec2_describe_network_interfaces(struct api_call *call, s
         struct wanted_id wanted = { .id = ec2_nth(call, "NetworkInterfaceId", i) };
         if (wanted.id == NULL)
             break;
-        each_target(call->context->catalog, has_interface, &wanted);
+        catalog_mount_target_each(call->context->catalog, NULL, has_interface, &wanted);
         if (!wanted.found)
             return api_fail(call, API_QUERY_INTERFACE_NOT_FOUND,
                 "The networkInterface ID '%.64s' does not exist", wanted.id);
     }
     xml_open(xml, "networkInterfaceSet", NULL);
-    each_target(call->context->catalog, describe_interface, &interfaces);
+    catalog_mount_target_each(call->context->catalog, NULL, describe_interface, &interfaces);
     xml_close(xml);
     ec2_list_end(&interfaces.list, xml);
     return NULL;
@@ -449,7 +429,7 @@ static bool rule_uses(void *context, const struct catalog_net *group)
 bool ec2_group_is_used(const struct catalog *catalog, const char *group_id)
 {
     struct group_use use = { .id = group_id };
-    each_target(catalog, target_uses, &use);
+    catalog_mount_target_each(catalog, NULL, target_uses, &use);
     if (!use.is_used)
         catalog_net_each(catalog, CATALOG_HOST, host_uses, &use);
     if (!use.is_used)

@@ -74,9 +74,6 @@ MUST_CHECK int iam_edit(struct api_call *call, struct catalog_change *change,
 /* For `make`: refuses a name that is taken, or one too many of a kind. */
 MUST_CHECK int iam_check_free(
     struct api_call *call, enum catalog_identity_kind kind, const char *name);
-/* Calls `visit` with each record of a kind, in the order of names, until it gives false. */
-void iam_each(const struct catalog *catalog, enum catalog_identity_kind kind,
-    bool (*visit)(void *context, const struct catalog_identity *identity), void *context);
 /* Whether a managed policy has this ARN: one of the account or of AWS. */
 bool iam_policy_exists(const struct api_call *call, const char *arn);
 

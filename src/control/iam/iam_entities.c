@@ -196,7 +196,7 @@ static const struct api_error *write_list(struct api_call *call, struct xml *xml
         return api_fail(call, API_IAM_VALIDATION, "Invalid Marker.");
     listing.left = page.max;
     xml_open(xml, element, NULL);
-    iam_each(call->context->catalog, kind, list_one, &listing);
+    catalog_identity_each(call->context->catalog, kind, list_one, &listing);
     xml_close(xml);
     if (listing.error != NULL)
         return listing.error;
@@ -336,7 +336,7 @@ static const char *find_obstacle(
     if (identity->groups.count > 0)
         return "remove user from groups";
     if (identity->kind == CATALOG_GROUP) {
-        iam_each(catalog, CATALOG_USER, find_member, &group_id);
+        catalog_identity_each(catalog, CATALOG_USER, find_member, &group_id);
         if (group_id == NULL)
             return "remove users from group";
     }

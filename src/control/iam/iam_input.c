@@ -10,7 +10,6 @@
 #include "control/input.h"
 
 #define PARAMETER_SIZE 96
-#define EACH_PAGE      64
 
 enum catalog_identity_kind iam_kind(const struct api_call *call)
 {
@@ -297,24 +296,6 @@ int iam_check_free(struct api_call *call, enum catalog_identity_kind kind, const
         return api_refuse(call, API_IAM_LIMIT_EXCEEDED, "Cannot exceed quota for %s: %zu",
             rows[kind].quota, rows[kind].max);
     return 0;
-}
-
-void iam_each(const struct catalog *catalog, enum catalog_identity_kind kind,
-    bool (*visit)(void *context, const struct catalog_identity *identity), void *context)
-{
-    const struct catalog_identity *page[EACH_PAGE];
-    char after[CATALOG_IAM_NAME_SIZE] = "";
-    bool wanted = true;
-    size_t count = EACH_PAGE;
-    while (wanted && count == EACH_PAGE) {
-        count = catalog_identity_list(catalog, kind, after, EACH_PAGE, page);
-        if (count > 0)
-            memcpy(after, page[count - 1]->folded_name, sizeof after);
-        for (size_t i = 0; i < count; i++) {
-            wanted = wanted && visit(context, page[i]);
-            catalog_identity_put(page[i]);
-        }
-    }
 }
 
 bool iam_policy_exists(const struct api_call *call, const char *arn)

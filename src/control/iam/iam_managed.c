@@ -216,7 +216,7 @@ const struct api_error *iam_list_policies(struct api_call *call, struct xml *xml
     if (scope == NULL || strcmp(scope, "Local") != 0)
         list_builtin(&listing);
     if (!listing.is_truncated && (scope == NULL || strcmp(scope, "AWS") != 0))
-        iam_each(call->context->catalog, CATALOG_MANAGED_POLICY, list_local, &listing);
+        catalog_identity_each(call->context->catalog, CATALOG_MANAGED_POLICY, list_local, &listing);
     xml_close(xml);
     iam_write_page(xml, listing.is_truncated ? listing.last : NULL);
     return listing.error;
@@ -516,7 +516,7 @@ const struct api_error *iam_list_entities_for_policy(struct api_call *call, stru
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         xml_open(xml, rows[i].element, NULL);
         if (filter == NULL || strcmp(filter, rows[i].filter) == 0)
-            iam_each(call->context->catalog, rows[i].kind, write_holder, &holders);
+            catalog_identity_each(call->context->catalog, rows[i].kind, write_holder, &holders);
         xml_close(xml);
     }
     iam_write_page(xml, NULL);

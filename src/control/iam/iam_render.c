@@ -78,9 +78,9 @@ static bool count_attached(void *context, const struct catalog_identity *identit
 unsigned iam_attachment_count(const struct catalog *catalog, const char *arn)
 {
     struct counter counter = { .arn = arn };
-    iam_each(catalog, CATALOG_USER, count_attached, &counter);
-    iam_each(catalog, CATALOG_GROUP, count_attached, &counter);
-    iam_each(catalog, CATALOG_ROLE, count_attached, &counter);
+    catalog_identity_each(catalog, CATALOG_USER, count_attached, &counter);
+    catalog_identity_each(catalog, CATALOG_GROUP, count_attached, &counter);
+    catalog_identity_each(catalog, CATALOG_ROLE, count_attached, &counter);
     return counter.count;
 }
 
